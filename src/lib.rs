@@ -1,0 +1,3 @@
+//! fateshare: PID 1 for a container that holds an app and its sidecars.
+
+pub mod spec;

@@ -1,0 +1,110 @@
+//! Which keys there are, and what is said about all others.
+
+use super::cursor::{Fields, Findings};
+use super::words::nearest;
+
+/// Which map of the spec is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    Top,
+    Main,
+    Sidecar,
+    ExitCodes,
+}
+
+/// Keys of the whole group.
+const TOP: [&str; 7] =
+    ["main", "sidecars", "env", "shell", "grace_period", "stop_on", "exit_codes"];
+/// Keys of the whole group that the design has and this release has not.
+const TOP_LATER: [&str; 2] = ["platform", "profile"];
+/// Keys of every member.
+const MEMBER: [&str; 8] =
+    ["name", "command", "working_dir", "env", "stop_signal", "stop_to", "memory", "health_check"];
+/// Keys of every member that the design has and this release has not.
+const MEMBER_LATER: [&str; 4] = ["readiness_check", "user", "no_new_privs", "oom_score_adj"];
+/// Keys of sidecars alone.
+const SIDECAR: [&str; 2] = ["stop", "may_finish"];
+/// Keys of `exit_codes`.
+const EXIT_CODES: [&str; 4] = ["main_success", "sidecar_success", "unhealthy", "stopped"];
+
+/// Reports every key that does not belong into this map.
+pub(super) fn check(fields: &Fields<'_>, level: Level, findings: &mut Findings) {
+    let (known, later): (Vec<&str>, &[&str]) = match level {
+        Level::Top => (TOP.to_vec(), &TOP_LATER),
+        Level::Main => (MEMBER.to_vec(), &MEMBER_LATER),
+        Level::Sidecar => ([&MEMBER[..], &SIDECAR].concat(), &MEMBER_LATER),
+        Level::ExitCodes => (EXIT_CODES.to_vec(), &[]),
+    };
+    for entry in fields.entries {
+        let key = entry.key.as_str();
+        let place = fields.place.key(entry);
+        if known.contains(&key) {
+            continue;
+        }
+        if later.contains(&key) {
+            findings.advise(
+                &place,
+                format!("`{key}` is not supported yet"),
+                "a later release has it; leave it out",
+            );
+        } else if let Some(instead) = inherited(key) {
+            let message =
+                format!("`{key}` is no key: limits, umask and nice are inherited untouched");
+            findings.advise(&place, message, format!("set it in the command: `{instead}`"));
+        } else if let Some((message, hint)) = misplaced(key, level) {
+            findings.advise(&place, message, hint);
+        } else {
+            let all: Vec<&str> = known.iter().chain(later).copied().collect();
+            let hint = match nearest(key, &all) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("known here: {}", known.join(", ")),
+            };
+            let message = format!("unknown key `{}`", super::problem::shown(key));
+            findings.advise(&place, message, hint);
+        }
+    }
+}
+
+/// Whether the file is of another format: the keys say so already.
+pub(super) fn is_foreign(top: &Fields<'_>) -> bool {
+    ["applications", "processes"].iter().any(|key| top.get(key).is_some())
+}
+
+/// What to write instead of a key for something that members inherit.
+fn inherited(key: &str) -> Option<&'static str> {
+    match key {
+        "ulimits" | "ulimit" | "rlimits" | "rlimit" => Some("sh -c 'ulimit -n 65536; exec ...'"),
+        "umask" => Some("sh -c 'umask 027; exec ...'"),
+        "nice" | "niceness" => Some("nice -n 5 ..."),
+        _ => None,
+    }
+}
+
+/// A key of ours, or of a neighbouring format, that stands in the wrong map.
+fn misplaced(key: &str, level: Level) -> Option<(String, &'static str)> {
+    let of_members = MEMBER.contains(&key) || MEMBER_LATER.contains(&key) || SIDECAR.contains(&key);
+    let of_top = TOP.contains(&key) || TOP_LATER.contains(&key);
+    match (level, key) {
+        (Level::Main, "stop" | "may_finish") => Some((
+            format!("`{key}` is for sidecars only"),
+            "when the main process ends, the group ends",
+        )),
+        (Level::Top, "applications") => Some((
+            "this is a Cloud Foundry manifest: they are not supported yet".to_owned(),
+            "write a launch spec with `main` and `sidecars`",
+        )),
+        (Level::Top, "processes") => Some((
+            "`processes` is no key: this looks like a launch.yml, which is not supported yet"
+                .to_owned(),
+            "write a launch spec with `main` and `sidecars`",
+        )),
+        (Level::Top, _) if of_members => {
+            Some((format!("`{key}` belongs to a member"), "move it below `main` or into a sidecar"))
+        }
+        (Level::Main | Level::Sidecar, _) if of_top => Some((
+            format!("`{key}` belongs to the whole group"),
+            "move it to the top of the file, beside `main`",
+        )),
+        _ => None,
+    }
+}

@@ -1,0 +1,42 @@
+//! What to run: a launch spec, read from text into types that are valid once built.
+//!
+//! The way of a text: [`find`] gets it, [`Document`] parses it to one value whose every part knows
+//! its place, [`read`] walks that value and collects all that is wrong. Only then are places turned
+//! into lines and columns, and [`Problems`] shows them; values of `env` are never shown.
+//!
+//! This room never starts anything and makes no system call but reading the spec's file.
+
+mod anchors;
+mod command;
+mod cursor;
+mod document;
+mod env;
+mod excerpt;
+mod health;
+mod keys;
+mod launch;
+mod locate;
+mod mask;
+mod member;
+mod merge;
+mod node;
+mod overlay;
+mod problem;
+mod reader;
+mod signal;
+mod source;
+mod units;
+mod words;
+
+pub use document::{Document, Finding, LARGEST, Secrecy};
+pub use launch::{
+    CommandForm, DEFAULT_GRACE, DEFAULT_STOP_ON, ExitCodes, Launch, MayFinish, Member, StopOrder,
+    StopTo,
+};
+pub use node::{Entry, Node, Place};
+pub use overlay::{Overlay, from_command_line, split_sidecar};
+pub use problem::{Position, Problem, Problems, Warning};
+pub use reader::{Reading, read};
+pub use signal::Signal;
+pub use source::{LOOKED_FOR, Source, SpecFile, find};
+pub use units::{LONGEST_GRACE, parse_duration, parse_size};

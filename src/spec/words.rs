@@ -1,0 +1,89 @@
+//! Near misses: `process-types` for `process_types`.
+
+/// The known word that was most likely meant, if one is near enough.
+pub(super) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+    // A key far longer than ours is no slip, and the distance costs length times length.
+    if written.chars().count() > 40 {
+        return None;
+    }
+    let written = plain(written);
+    known
+        .iter()
+        .map(|word| (distance(&written, &plain(word)), *word))
+        .filter(|(distance, word)| *distance <= allowed(word))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+        .or_else(|| extended(&written, known))
+}
+
+/// `working_directory` for `working_dir`: too many letters for a slip of the finger, still meant.
+fn extended<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .copied()
+        .filter(|word| word.len() >= 4 && written.len() >= 4)
+        .find(|word| written.starts_with(&plain(word)) || plain(word).starts_with(written))
+}
+
+/// How many slips are still a slip: short words resemble everything.
+fn allowed(word: &str) -> usize {
+    match word.len() {
+        0..=3 => 1,
+        4..=7 => 2,
+        _ => 3,
+    }
+}
+
+/// Without what people get wrong most: case, `-` for `_`, or a space.
+fn plain(word: &str) -> String {
+    word.chars()
+        .filter(|letter| !matches!(letter, '-' | '_' | ' '))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// Levenshtein: how many letters are to be added, removed or replaced.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut previous: Vec<usize> = (0..=right.len()).collect();
+    for (row, letter) in left.chars().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, other) in right.iter().enumerate() {
+            let replaced = previous[column] + usize::from(letter != *other);
+            let least = replaced.min(previous[column + 1] + 1).min(current[column] + 1);
+            current.push(least);
+        }
+        previous = current;
+    }
+    previous[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: [&str; 6] = ["command", "working_dir", "env", "stop", "stop_to", "may_finish"];
+
+    #[test]
+    fn a_slip_finds_the_key_that_was_meant() {
+        for (written, meant) in [
+            ("comand", "command"),
+            ("working-dir", "working_dir"),
+            ("workingDir", "working_dir"),
+            ("workdir", "working_dir"),
+            ("working_directory", "working_dir"),
+            ("ENV", "env"),
+            ("stop-to", "stop_to"),
+            ("may finish", "may_finish"),
+        ] {
+            assert_eq!(nearest(written, &KEYS), Some(meant), "{written}");
+        }
+    }
+
+    #[test]
+    fn another_word_finds_nothing() {
+        for written in ["", "image", "volumes", "x", &"command".repeat(20)] {
+            assert_eq!(nearest(written, &KEYS), None, "{written}");
+        }
+    }
+}
