@@ -1,0 +1,252 @@
+//! What goes into the core and what comes out of it.
+
+use std::time::Duration;
+
+use super::happening::Happening;
+use super::ids::{MemberId, Moment, Pid, ProcessKey, Status};
+use crate::spec::Signal;
+
+/// What happened, as the core is told. All system calls' failures come back as one of these.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// The group begins. Sent once, first.
+    Start,
+    /// The child that runs the profile scripts is over.
+    Prepared(Preparation),
+    /// The answer to [`Action::ComeBack`]: signals and ends that were pending have been told.
+    Proceed,
+    /// A member runs. Answers [`Action::Spawn`].
+    Spawned {
+        /// Which one.
+        member: MemberId,
+        /// Its leader.
+        pid: Pid,
+    },
+    /// Members could not be started; at least one. Answers [`Action::Spawn`], or comes before the
+    /// first of them when it was known beforehand.
+    SpawnFailed(Vec<SpawnFailure>),
+    /// fateshare itself got a signal.
+    Signal(Received),
+    /// All ends of one wake-up.
+    Ends(Ends),
+    /// The answer to [`Action::Walk`].
+    Found(Found),
+    /// A signal could not be sent.
+    SignalFailed(SignalFailure),
+    /// A health check gave its judgement.
+    Unhealthy(Unhealthy),
+    /// The loop woke more than [`OVERSLEPT`] later than a timer that it slept for.
+    Overslept {
+        /// When it went to sleep.
+        asleep_since: Moment,
+    },
+    /// A timer is due (see [`super::Group::next_timer`]).
+    Tick,
+}
+
+/// How late a wake-up must be to count as a freeze or suspension of the machine.
+pub const OVERSLEPT: Duration = Duration::from_secs(1);
+
+/// How the profile scripts ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Preparation {
+    /// They ran to their end.
+    Done,
+    /// One of them called `exit`: the run ends with this code.
+    Exited(u8),
+    /// They failed or were killed, which is not fatal; the text says how.
+    Failed(String),
+}
+
+/// All that the reaper found in one wake-up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ends {
+    /// The members' leaders among them, in the order of the reaps.
+    pub members: Vec<(MemberId, Status)>,
+    /// How many other children were reaped.
+    pub orphans: usize,
+    /// Whether the kernel said that we have no child left (`ECHILD`).
+    pub none_left: bool,
+    /// Whether the container's count of out-of-memory kills rose in this wake-up.
+    pub out_of_memory: bool,
+}
+
+/// A member that could not be started, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SpawnFailure {
+    /// Which one.
+    pub member: MemberId,
+    /// The class that decides the exit code.
+    pub kind: SpawnFailureKind,
+    /// Which step failed, on what, and the system's reason: a fragment that fits after
+    /// `could not be started: `.
+    pub reason: String,
+    /// The next move, if there is a usual one.
+    pub hint: Option<String>,
+}
+
+/// The classes of exit codes that the shells use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SpawnFailureKind {
+    /// The program does not exist: 127.
+    NotFound,
+    /// It exists and cannot be executed: 126.
+    NotExecutable,
+    /// Anything else: 125.
+    Other,
+}
+
+/// A signal that fateshare itself got.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Received {
+    /// Which one.
+    pub signal: Signal,
+    /// Who sent it, as far as the kernel says.
+    pub sender: Sender,
+    /// What the leader of main is just now, for forwarding.
+    pub main_leader: Leader,
+}
+
+/// Who sent a signal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// A process that we can see.
+    Process {
+        /// Its number.
+        pid: Pid,
+        /// Its user.
+        uid: u32,
+        /// Its name, if it could still be read.
+        name: Option<String>,
+    },
+    /// A process outside our PID namespace (number 0).
+    Outside,
+    /// The terminal: a key, or a hang-up.
+    Terminal,
+    /// The kernel does not say.
+    Unknown,
+}
+
+/// What stands at the head of main.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Leader {
+    /// The program itself.
+    Program,
+    /// The shell that we started for it, which would die of a signal that it does not know.
+    Shell,
+}
+
+/// What one walk over our descendants found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Found {
+    /// Every living descendant that is not a member's leader.
+    pub processes: Vec<Seen>,
+    /// How long the walk took, so that walks over many processes do not fill the time.
+    pub took: Duration,
+    /// Why it saw nothing, if it could not look (no `/proc`).
+    pub blind: Option<String>,
+}
+
+/// One living descendant that is not a member's leader.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Seen {
+    /// Which process.
+    pub key: ProcessKey,
+    /// The living leader that it descends from; `None` makes it a straggler.
+    pub under: Option<MemberId>,
+    /// Its process group.
+    pub group: Pid,
+    /// Its session.
+    pub session: Pid,
+    /// When it started, rounded down to the kernel's clock tick ([`TICK`]).
+    pub started: Moment,
+    /// Its name (`comm`), for people.
+    pub name: String,
+}
+
+/// The kernel's clock tick, in which start times are given (`USER_HZ`, 100 everywhere).
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// A signal that could not be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SignalFailure {
+    /// The process that should have got it.
+    pub pid: Pid,
+    /// The member it belongs to, if that is known.
+    pub member: Option<MemberId>,
+    /// Which signal.
+    pub signal: Signal,
+    /// The system's reason.
+    pub reason: String,
+}
+
+/// A failed health check.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Unhealthy {
+    /// Whose check it is.
+    pub member: MemberId,
+    /// Whether it had ever passed.
+    pub before: Before,
+    /// What the check said.
+    pub reason: String,
+}
+
+/// What a health check had said before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Before {
+    /// It never passed, for this long.
+    NeverHealthy(Duration),
+    /// It had passed.
+    Healthy,
+}
+
+/// What the core wants done, in this order. The shell performs all of them at once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Start the child that runs the profile scripts.
+    Prepare,
+    /// Ask that child to stop: this signal to its process group, then SIGCONT.
+    StopPreparing(Signal),
+    /// Start this member.
+    Spawn(MemberId),
+    /// Tell what is pending (signals, then ends), then send [`Event::Proceed`].
+    ComeBack,
+    /// Send this signal to main's leader.
+    Forward(Signal),
+    /// Send a member its stop signal, then SIGCONT to the same target.
+    Stop {
+        /// Which one.
+        member: MemberId,
+        /// Its stop signal.
+        signal: Signal,
+        /// Who gets it.
+        target: Target,
+    },
+    /// Send a straggler its stop signal, then SIGCONT.
+    StopStraggler {
+        /// Which process.
+        key: ProcessKey,
+        /// Its stop signal.
+        signal: Signal,
+    },
+    /// Look for our descendants and answer with [`Event::Found`].
+    Walk,
+    /// SIGKILL to everything that is left.
+    KillWave {
+        /// Whether a wave of SIGSTOP goes first, so that nothing can fork meanwhile.
+        freeze: bool,
+    },
+    /// Keep this in the event list.
+    Record(Happening),
+    /// Flush, then leave with this code.
+    End(u8),
+}
+
+/// Who gets a member's stop signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The leader alone.
+    Leader,
+    /// The leader's whole process group.
+    Group,
+}

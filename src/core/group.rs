@@ -1,0 +1,384 @@
+//! The state machine: states, the table of states and events, and the life before a verdict.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::event::{Action, Ends, Event, Leader, Preparation, Received, SpawnFailure, Unhealthy};
+use super::forward::{forwarded, is_stop_request};
+use super::happening::{EndMeaning, Happening, MemberEnded, NotForwarded};
+use super::ids::{MemberId, Moment, Pid, Status};
+use super::teardown::Teardown;
+use super::timers::{Timer, Timers};
+use super::verdict::{Cause, MemberEnd, Verdict, culprit};
+use crate::spec::{ExitCodes, Launch, MayFinish, Signal, StopOrder, StopTo};
+
+/// Where a group is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// The profile scripts run.
+    Preparing,
+    /// Members are being spawned.
+    Starting,
+    /// Every member was spawned.
+    Running,
+    /// The verdict is passed; members were told to stop.
+    Stopping,
+    /// The deadline has passed.
+    Killing,
+    /// It is over.
+    Ended,
+}
+
+/// What the decisions depend on, taken out of the launch spec.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Plan {
+    /// One for each member, main first.
+    pub members: Vec<MemberPlan>,
+    /// From the verdict to the deadline.
+    pub grace: Duration,
+    /// Signals that are a stop request.
+    pub stop_on: Vec<Signal>,
+    /// Exit codes for verdicts that have none of their own.
+    pub exit_codes: ExitCodes,
+    /// Whether there are profile scripts to run first.
+    pub profile: bool,
+}
+
+/// What the decisions depend on for one member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MemberPlan {
+    /// Its own stop signal.
+    pub stop_signal: Option<Signal>,
+    /// Who gets it.
+    pub stop_to: StopTo,
+    /// When it gets it.
+    pub stop: StopOrder,
+    /// What its exit with 0 means.
+    pub may_finish: MayFinish,
+}
+
+impl From<&Launch> for Plan {
+    fn from(launch: &Launch) -> Self {
+        let members = launch.members.iter().map(|member| MemberPlan {
+            stop_signal: member.stop_signal,
+            stop_to: member.stop_to,
+            stop: member.stop,
+            may_finish: member.may_finish,
+        });
+        Self {
+            members: members.collect(),
+            grace: launch.grace_period,
+            stop_on: launch.stop_on.clone(),
+            exit_codes: launch.exit_codes,
+            profile: false,
+        }
+    }
+}
+
+/// What is known of one member's leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Life {
+    /// Not spawned, or it could not be.
+    NotStarted,
+    /// It runs.
+    Alive { pid: Pid, since: Moment },
+    /// It ended.
+    Ended { pid: Pid, status: Status },
+}
+
+/// One group's life. See the [module](super) for its states.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Group {
+    pub(super) plan: Rc<Plan>,
+    pub(super) state: State,
+    pub(super) lives: Vec<Life>,
+    pub(super) timers: Timers,
+    /// There from the verdict on.
+    pub(super) teardown: Option<Teardown>,
+}
+
+impl Group {
+    /// A group that has not begun: send it [`Event::Start`].
+    pub fn new(plan: Plan) -> Self {
+        let state = if plan.profile { State::Preparing } else { State::Starting };
+        Self {
+            state,
+            lives: vec![Life::NotStarted; plan.members.len()],
+            timers: Timers::default(),
+            teardown: None,
+            plan: Rc::new(plan),
+        }
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Why it ends, once that is decided.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.teardown.as_ref().map(|teardown| &teardown.verdict)
+    }
+
+    /// When the next timer is due; send [`Event::Tick`] then.
+    pub fn next_timer(&self) -> Option<Moment> {
+        self.timers.next()
+    }
+
+    /// When this timer is due, if it is armed.
+    pub fn timer(&self, timer: Timer) -> Option<Moment> {
+        self.timers.at(timer)
+    }
+
+    /// Takes one event and says what has to be done. Never fails, never panics.
+    pub fn step(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        use {Event as E, State as S};
+        let mut out = Vec::new();
+        match (self.state, event) {
+            (S::Preparing, E::Start) => out.push(Action::Prepare),
+            (S::Preparing, E::Prepared(end)) => self.prepared(now, end, &mut out),
+            (S::Starting, E::Start | E::Proceed) => self.spawn_next(&mut out),
+            (S::Starting, E::Spawned { member, pid }) => self.spawned(now, member, pid, &mut out),
+            (S::Preparing | S::Starting | S::Running, E::SpawnFailed(failures)) => {
+                self.cannot_start(now, failures, &mut out);
+            }
+            (S::Preparing | S::Starting | S::Running, E::Signal(received)) => {
+                self.signalled(now, received, &mut out);
+            }
+            (S::Preparing | S::Starting | S::Running, E::Ends(ends)) => {
+                self.ended_by_itself(now, &ends, &mut out);
+            }
+            (S::Preparing | S::Starting | S::Running, E::Unhealthy(unhealthy)) => {
+                self.unhealthy(now, unhealthy, &mut out);
+            }
+
+            // After the verdict. A spawn that was under way is told to stop like all others.
+            (S::Stopping | S::Killing, E::Spawned { member, pid }) => {
+                self.spawned_too_late(now, member, pid, &mut out);
+            }
+            (S::Stopping | S::Killing, E::SpawnFailed(failures)) => {
+                out.extend(failures.into_iter().map(Happening::SpawnFailed).map(Action::Record));
+            }
+            (S::Stopping, E::Signal(received)) => self.hurried(now, received, &mut out),
+            (S::Stopping, E::Ends(ends)) => self.ended_while_stopping(now, &ends, &mut out),
+            (S::Stopping, E::Found(found)) => self.found(now, found, &mut out),
+            (S::Stopping, E::Overslept { asleep_since }) => {
+                self.overslept(now, asleep_since, &mut out);
+            }
+            (S::Stopping, E::Tick) => self.tick_while_stopping(now, &mut out),
+            (S::Killing, E::Signal(received)) => {
+                out.push(Action::Record(Happening::Got(received)));
+            }
+            (S::Killing, E::Ends(ends)) => self.ended_while_killing(now, &ends, &mut out),
+            (S::Killing, E::Found(found)) => self.found_while_killing(now, &found, &mut out),
+            (S::Killing, E::Overslept { .. }) => self.overslept_while_killing(now),
+            (S::Killing, E::Tick) => self.tick_while_killing(now, &mut out),
+            (
+                S::Preparing | S::Starting | S::Running | S::Stopping | S::Killing,
+                E::SignalFailed(failure),
+            ) => out.push(Action::Record(Happening::SignalFailed(failure))),
+
+            // No timer is armed before the verdict, and a walk's answer is of no use then.
+            (S::Preparing, E::Proceed | E::Spawned { .. })
+            | (S::Starting, E::Prepared(_))
+            | (S::Running, E::Start | E::Prepared(_) | E::Proceed | E::Spawned { .. })
+            | (
+                S::Preparing | S::Starting | S::Running,
+                E::Found(_) | E::Overslept { .. } | E::Tick,
+            ) => {}
+            // What the teardown causes never becomes the verdict.
+            (
+                S::Stopping | S::Killing,
+                E::Start | E::Prepared(_) | E::Proceed | E::Unhealthy(_),
+            ) => {}
+            (
+                S::Ended,
+                E::Start
+                | E::Prepared(_)
+                | E::Proceed
+                | E::Spawned { .. }
+                | E::SpawnFailed(_)
+                | E::Signal(_)
+                | E::Ends(_)
+                | E::Found(_)
+                | E::SignalFailed(_)
+                | E::Unhealthy(_)
+                | E::Overslept { .. }
+                | E::Tick,
+            ) => {}
+        }
+        out
+    }
+
+    /// The profile scripts are over: their failure is not fatal, their `exit` is.
+    fn prepared(&mut self, now: Moment, end: Preparation, out: &mut Vec<Action>) {
+        match end {
+            Preparation::Exited(code) => {
+                self.pass_verdict(now, Cause::ProfileExited(code), out);
+                return;
+            }
+            Preparation::Failed(how) => {
+                out.push(Action::Record(Happening::ProfileFailed(how)));
+            }
+            Preparation::Done => {}
+        }
+        self.state = State::Starting;
+        self.spawn_next(out);
+    }
+
+    /// Starts the first member that has not been started.
+    fn spawn_next(&self, out: &mut Vec<Action>) {
+        let next = self.all().find(|member| self.life(*member) == Life::NotStarted);
+        out.extend(next.map(Action::Spawn));
+    }
+
+    fn spawned(&mut self, now: Moment, member: MemberId, pid: Pid, out: &mut Vec<Action>) {
+        self.begin_life(now, member, pid, out);
+        if self.lives.contains(&Life::NotStarted) {
+            out.push(Action::ComeBack);
+        } else {
+            self.state = State::Running;
+            out.push(Action::Record(Happening::AllRunning));
+        }
+    }
+
+    pub(super) fn begin_life(
+        &mut self,
+        now: Moment,
+        member: MemberId,
+        pid: Pid,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(life) = self.lives.get_mut(member.index()) {
+            *life = Life::Alive { pid, since: now };
+            out.push(Action::Record(Happening::Started { member, pid }));
+        }
+    }
+
+    fn cannot_start(&mut self, now: Moment, failures: Vec<SpawnFailure>, out: &mut Vec<Action>) {
+        // The verdict names a single one; several get a line each.
+        if failures.len() > 1 {
+            let entries = failures.iter().cloned().map(Happening::SpawnFailed);
+            out.extend(entries.map(Action::Record));
+        }
+        self.pass_verdict(now, Cause::CannotStart(failures), out);
+    }
+
+    fn unhealthy(&mut self, now: Moment, unhealthy: Unhealthy, out: &mut Vec<Action>) {
+        self.pass_verdict(now, Cause::Unhealthy(unhealthy), out);
+    }
+
+    /// A signal before the verdict: a stop request, or something for main.
+    fn signalled(&mut self, now: Moment, received: Received, out: &mut Vec<Action>) {
+        out.push(Action::Record(Happening::Got(received.clone())));
+        if is_stop_request(&self.plan.stop_on, &received) {
+            self.pass_verdict(now, Cause::StopRequest(received), out);
+            return;
+        }
+        let signal = received.signal;
+        let main_runs = matches!(self.life(MemberId::MAIN), Life::Alive { .. });
+        let refusal = if !forwarded(signal) {
+            Some(NotForwarded::NotOfThatKind)
+        } else if !main_runs {
+            Some(NotForwarded::NoMain)
+        } else if received.main_leader == Leader::Shell && signal.ends_by_default() {
+            Some(NotForwarded::ShellLeads)
+        } else {
+            None
+        };
+        let entry = if let Some(why) = refusal {
+            Happening::NotForwarded(signal, why)
+        } else {
+            out.push(Action::Forward(signal));
+            Happening::Forwarded(signal)
+        };
+        out.push(Action::Record(entry));
+    }
+
+    /// Ends before the verdict: the first that may not be is the verdict.
+    fn ended_by_itself(&mut self, now: Moment, ends: &Ends, out: &mut Vec<Action>) {
+        let mut own = Vec::with_capacity(ends.members.len());
+        for &(member, status) in &ends.members {
+            let Some((pid, since)) = self.end_life(member, status) else {
+                continue;
+            };
+            own.push((member, status, pid, now.since(since)));
+        }
+        let fatal: Vec<_> = own
+            .iter()
+            .filter(|(member, status, ..)| !self.may_finish(*member, *status))
+            .map(|(member, status, ..)| (*member, *status))
+            .collect();
+        let culprit = culprit(&fatal).map(|(member, _)| member);
+        let mut end_of_culprit = None;
+        for (member, status, pid, lived) in own {
+            let meaning = if culprit == Some(member) {
+                let together =
+                    fatal.iter().copied().filter(|(other, _)| *other != member).collect();
+                end_of_culprit = Some(MemberEnd {
+                    member,
+                    pid,
+                    status,
+                    lived,
+                    together,
+                    out_of_memory: ends.out_of_memory,
+                });
+                EndMeaning::Culprit
+            } else if self.may_finish(member, status) {
+                EndMeaning::Finished
+            } else {
+                EndMeaning::Together
+            };
+            let entry = MemberEnded { member, pid, status, lived, meaning };
+            out.push(Action::Record(Happening::Ended(entry)));
+        }
+        if let Some(end) = end_of_culprit {
+            self.latch(now, Cause::MemberEnded(end), out);
+            if ends.none_left {
+                self.finish(now, Vec::new(), out);
+            } else {
+                self.look(now, out);
+            }
+        }
+    }
+
+    fn may_finish(&self, member: MemberId, status: Status) -> bool {
+        status == Status::SUCCESS && self.plan_of(member).may_finish == MayFinish::WithZero
+    }
+
+    /// Notes an end; `None` if that member did not run.
+    pub(super) fn end_life(&mut self, member: MemberId, status: Status) -> Option<(Pid, Moment)> {
+        let life = self.lives.get_mut(member.index())?;
+        let Life::Alive { pid, since } = *life else {
+            return None;
+        };
+        *life = Life::Ended { pid, status };
+        Some((pid, since))
+    }
+
+    pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = MemberId> + Clone + use<> {
+        MemberId::all(self.lives.len())
+    }
+
+    /// The members whose leaders live, in spec order.
+    pub(super) fn living(&self) -> Vec<MemberId> {
+        self.all().filter(|member| self.lives(*member)).collect()
+    }
+
+    pub(super) fn lives(&self, member: MemberId) -> bool {
+        matches!(self.life(member), Life::Alive { .. })
+    }
+
+    pub(super) fn life(&self, member: MemberId) -> Life {
+        self.lives.get(member.index()).copied().unwrap_or(Life::NotStarted)
+    }
+
+    pub(super) fn plan_of(&self, member: MemberId) -> MemberPlan {
+        self.plan.members.get(member.index()).copied().unwrap_or(MemberPlan {
+            stop_signal: None,
+            stop_to: StopTo::Process,
+            stop: StopOrder::AtOnce,
+            may_finish: MayFinish::Never,
+        })
+    }
+}

@@ -1,0 +1,54 @@
+//! The decisions: one pure state machine.
+//!
+//! The core makes no system call, reads no clock and knows no runtime: the same events at the same
+//! times give the same actions, always. [`Group::step`] takes the time and one [`Event`] and
+//! returns the [`Action`]s that the shell (`run`) has to perform, in their order. Failures come
+//! back as events. It is total: every event is answered in every state, and nothing panics.
+//!
+//! ```text
+//! Preparing -> Starting -> Running -> Stopping -> Killing -> Ended
+//!     |            |                     ^   |                  ^
+//!     +------------+------ verdict ------+   +-- nothing left --+
+//! ```
+//!
+//! * *Preparing* exists only where there are profile scripts: one child that is no member.
+//! * *Starting*: members are spawned in spec order, without waiting for one another. Between two
+//!   spawns the shell tells what is pending, so that a stop request or an end wins at once.
+//! * *Running*: every member was spawned.
+//! * *Stopping*: the verdict is latched, its deadline is set, members are told to stop.
+//! * *Killing*: the deadline has passed; everything left gets SIGKILL, in waves.
+//! * *Ended*: nothing is left, or what could not be killed is named. No timer is armed.
+//!
+//! Who wins when rules meet: a stop request that is pending in the same wake-up wins over ends,
+//! because the shell tells it first; ends of one wake-up are one event, out of which
+//! [`verdict::culprit`] picks; timers come last.
+
+mod event;
+mod exit;
+mod foreground;
+mod forward;
+mod group;
+mod happening;
+mod ids;
+mod killing;
+mod sentences;
+mod teardown;
+mod timers;
+mod verdict;
+
+pub use event::{
+    Action, Before, Ends, Event, Found, Leader, OVERSLEPT, Preparation, Received, Seen, Sender,
+    SignalFailure, SpawnFailure, SpawnFailureKind, TICK, Target, Unhealthy,
+};
+pub use exit::{MainEnd, NOT_EXECUTABLE, NOT_FOUND, OWN_FAILURE, exit_code};
+pub use forward::{forwarded, wanted};
+pub use group::{Group, MemberPlan, Plan, State};
+pub use happening::{
+    Decided, EndMeaning, GraceOver, Happening, MemberEnded, NotForwarded, Over, Straggler,
+};
+pub use ids::{MemberId, Moment, Pid, ProcessKey, Status};
+pub use killing::{GIVE_UP_AFTER, WAVE_EVERY};
+pub use sentences::{Importance, Line, opening, render};
+pub use teardown::HURRY_AFTER;
+pub use timers::Timer;
+pub use verdict::{Cause, MemberEnd, Verdict, culprit};

@@ -1,0 +1,371 @@
+//! The sentences for people: each is rendered from one entry of the event list.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::event::{Before, Received, Sender, SignalFailure, SpawnFailure, Target};
+use super::foreground;
+use super::happening::{
+    Decided, EndMeaning, GraceOver, Happening, MemberEnded, NotForwarded, Over, Straggler,
+};
+use super::ids::{MemberId, Status};
+use super::verdict::{Cause, MemberEnd};
+use crate::spec::{CommandForm, Launch, Signal};
+
+/// How much a line matters; decides at which level it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Importance {
+    /// Every step.
+    Debug,
+    /// The normal course of things.
+    Info,
+    /// Something to mend.
+    Warn,
+    /// A failure of ours or of the spec.
+    Error,
+    /// Written at every level but `off`: the spec, the verdict, the end.
+    Always,
+}
+
+/// One line for people, without the `fateshare: ` before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// How much it matters.
+    pub importance: Importance,
+    /// The text, without a newline.
+    pub text: String,
+}
+
+/// So many names are spelled out in one line.
+const NAMES_SHOWN: usize = 8;
+
+/// The first line: which spec was taken, and what it starts.
+pub fn opening(launch: &Launch) -> String {
+    let names: Vec<&str> = launch.members.iter().map(|member| member.name.as_str()).collect();
+    let shown = shorten(&names, " + ");
+    format!("{}: {shown}, grace {}", launch.source, span(launch.grace_period))
+}
+
+/// The line for an entry; `None` for those that only reports show.
+pub fn render(launch: &Launch, happening: &Happening) -> Option<Line> {
+    use Importance as I;
+    let writer = Writer { launch };
+    let (importance, text) = match happening {
+        Happening::ProfileFailed(how) => (I::Warn, format!("the profile scripts {how}")),
+        Happening::Started { member, pid } => {
+            (I::Debug, format!("{} (pid {pid}) started", writer.name(*member)))
+        }
+        Happening::SpawnFailed(failure) => (I::Error, writer.spawn_failed(failure)),
+        Happening::AllRunning => (I::Debug, "every member runs".to_owned()),
+        Happening::Got(received) => {
+            (I::Debug, format!("got {} {}", received.signal, sender(received)))
+        }
+        Happening::Forwarded(signal) => {
+            (I::Debug, format!("forwarded {signal} to {}", writer.name(MemberId::MAIN)))
+        }
+        Happening::NotForwarded(signal, why) => writer.not_forwarded(*signal, *why),
+        Happening::Ended(end) => return writer.ended(end),
+        Happening::Verdict(decided) => (I::Always, writer.verdict(decided)),
+        Happening::Told { member, signal, target } => {
+            let whom = match target {
+                Target::Leader => "",
+                Target::Group => "the process group of ",
+            };
+            (I::Debug, format!("sent {signal} to {whom}{}", writer.name(*member)))
+        }
+        Happening::StragglerTold { straggler, signal } => {
+            (I::Info, format!("sent {signal} to {}", writer.straggler(straggler)))
+        }
+        Happening::Blind(why) => (I::Warn, format!("cannot look for stragglers: {why}")),
+        Happening::SignalFailed(failure) => (I::Warn, writer.signal_failed(failure)),
+        Happening::DeadlineMoved { .. } => (
+            I::Warn,
+            "was frozen or suspended during the teardown: gave members time again".to_owned(),
+        ),
+        Happening::Hurried => (I::Warn, "asked again to stop: not waiting any longer".to_owned()),
+        Happening::GraceOver(over) => return writer.grace_over(over),
+        Happening::KillWave { number, freeze } => {
+            let first = if *freeze { "SIGSTOP, then " } else { "" };
+            (I::Debug, format!("wave {number}: {first}SIGKILL to everything left"))
+        }
+        Happening::Over(over) => (I::Always, writer.over(over)),
+    };
+    Some(Line { importance, text })
+}
+
+/// A span of time as people read it: `0.4ms`, `310ms`, `1.2s`, `9s`, `1m30s`.
+pub(crate) fn span(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if time < Duration::from_millis(10) {
+        format!("{:.1}ms", seconds * 1e3)
+    } else if time < Duration::from_secs(1) {
+        format!("{}ms", time.as_millis())
+    } else if time < Duration::from_mins(1) {
+        let tenths = time.as_millis() / 100;
+        if tenths.is_multiple_of(10) {
+            format!("{}s", tenths / 10)
+        } else {
+            format!("{}.{}s", tenths / 10, tenths % 10)
+        }
+    } else {
+        humantime::format_duration(Duration::from_secs(time.as_secs())).to_string().replace(' ', "")
+    }
+}
+
+/// `a, b, c`, or the first few and how many more.
+fn shorten(names: &[&str], between: &str) -> String {
+    if names.len() <= NAMES_SHOWN {
+        return names.join(between);
+    }
+    let shown = &names[..NAMES_SHOWN];
+    format!("{} and {} more", shown.join(between), names.len() - shown.len())
+}
+
+/// `from pid 8 (bash)`, `from outside this container`.
+fn sender(received: &Received) -> String {
+    match &received.sender {
+        Sender::Process { pid, name: Some(name), .. } => {
+            format!("from pid {pid} ({})", name.escape_debug())
+        }
+        Sender::Process { pid, uid, name: None } => format!("from pid {pid} (user {uid})"),
+        Sender::Outside => "from outside this container".to_owned(),
+        Sender::Terminal => "from the terminal".to_owned(),
+        Sender::Unknown => "from an unknown sender".to_owned(),
+    }
+}
+
+struct Writer<'a> {
+    launch: &'a Launch,
+}
+
+impl Writer<'_> {
+    fn name(&self, member: MemberId) -> &str {
+        self.launch.members.get(member.index()).map_or("?", |member| member.name.as_str())
+    }
+
+    fn names(&self, members: &[MemberId]) -> String {
+        let names: Vec<&str> = members.iter().map(|member| self.name(*member)).collect();
+        shorten(&names, ", ")
+    }
+
+    fn form(&self, member: MemberId) -> CommandForm {
+        self.launch.members.get(member.index()).map_or(CommandForm::List, |member| member.form)
+    }
+
+    /// `sleep (pid 44), left by web`.
+    fn straggler(&self, straggler: &Straggler) -> String {
+        let mut text = format!("{} (pid {})", straggler.name.escape_debug(), straggler.key.pid);
+        if let Some(member) = straggler.member {
+            let _ = write!(text, ", left by {}", self.name(member));
+        }
+        text
+    }
+
+    fn stragglers(&self, stragglers: &[Straggler]) -> String {
+        let mut shown: Vec<String> =
+            stragglers.iter().take(NAMES_SHOWN).map(|it| self.straggler(it)).collect();
+        if stragglers.len() > shown.len() {
+            shown.push(format!("and {} more processes", stragglers.len() - shown.len()));
+        }
+        shown.join("; ")
+    }
+
+    fn spawn_failed(&self, failure: &SpawnFailure) -> String {
+        let mut text =
+            format!("{} could not be started: {}", self.name(failure.member), failure.reason);
+        if let Some(hint) = &failure.hint {
+            let _ = write!(text, ". {hint}");
+        }
+        text
+    }
+
+    fn not_forwarded(&self, signal: Signal, why: NotForwarded) -> (Importance, String) {
+        let main = self.name(MemberId::MAIN);
+        match why {
+            NotForwarded::ShellLeads => (
+                Importance::Warn,
+                format!(
+                    "{signal} was not forwarded: {main} runs under a shell, which would die of it. \
+                     Start the command with `exec`, or write it as a list"
+                ),
+            ),
+            NotForwarded::NoMain => {
+                (Importance::Debug, format!("{signal} was not forwarded: {main} does not run"))
+            }
+            NotForwarded::Teardown => {
+                (Importance::Debug, format!("{signal} was not forwarded: the group is ending"))
+            }
+            NotForwarded::NotOfThatKind => {
+                (Importance::Debug, format!("{signal} is never forwarded"))
+            }
+        }
+    }
+
+    fn ended(&self, end: &MemberEnded) -> Option<Line> {
+        let name = self.name(end.member);
+        let (importance, note) = match end.meaning {
+            // The verdict says it.
+            EndMeaning::Culprit => return None,
+            EndMeaning::Together => (Importance::Info, ", together with the first"),
+            EndMeaning::Finished => (Importance::Info, ", as it may"),
+            EndMeaning::Stopped => (Importance::Info, ""),
+            EndMeaning::Forced => (Importance::Info, " after fateshare had sent SIGKILL"),
+        };
+        let text = format!("{name} (pid {}) {}{note}", end.pid, end.status);
+        Some(Line { importance, text })
+    }
+
+    fn verdict(&self, decided: &Decided) -> String {
+        let text = match &decided.verdict.cause {
+            Cause::MemberEnded(end) => self.member_ended(end, &decided.background),
+            Cause::StopRequest(request) => format!("{} {}", request.signal, sender(request)),
+            Cause::CannotStart(failures) => {
+                if let [failure] = failures.as_slice() {
+                    return self.consequences(self.spawn_failed(failure), decided);
+                }
+                let names: Vec<MemberId> = failures.iter().map(|it| it.member).collect();
+                format!("{} could not be started", self.names(&names))
+            }
+            Cause::Unhealthy(unhealthy) => {
+                let name = self.name(unhealthy.member);
+                let reason = &unhealthy.reason;
+                match unhealthy.before {
+                    Before::NeverHealthy(time) => {
+                        format!("{name} was never healthy within {}: {reason}", span(time))
+                    }
+                    Before::Healthy => format!("{name} became unhealthy: {reason}"),
+                }
+            }
+            Cause::ProfileExited(code) => {
+                format!("a profile script called exit {code}")
+            }
+        };
+        self.consequences(text, decided)
+    }
+
+    /// Adds whom the verdict takes down, and who will never be there.
+    fn consequences(&self, mut text: String, decided: &Decided) -> String {
+        if !decided.stopping.is_empty() {
+            let _ = write!(text, "; stopping {}", self.names(&decided.stopping));
+        }
+        if !decided.not_started.is_empty() {
+            let were = if decided.not_started.len() == 1 { "was" } else { "were" };
+            let _ = write!(text, "; {} {were} not started", self.names(&decided.not_started));
+        }
+        text
+    }
+
+    fn member_ended(&self, end: &MemberEnd, background: &[Straggler]) -> String {
+        let mut text = format!("{} (pid {}) {}", self.name(end.member), end.pid, end.status);
+        text.push_str(&self.why(end));
+        if !background.is_empty() {
+            let flag = background.iter().find_map(|straggler| foreground::flag(&straggler.name));
+            let names: Vec<String> = background
+                .iter()
+                .take(NAMES_SHOWN)
+                .map(|it| format!("{} (pid {})", it.name.escape_debug(), it.key.pid))
+                .collect();
+            let _ = write!(
+                text,
+                " and left {}: it put itself into the background; run it in the foreground",
+                names.join(", ")
+            );
+            if let Some(flag) = flag {
+                let _ = write!(text, " ({flag})");
+            }
+        }
+        if !end.together.is_empty() {
+            let others: Vec<String> = end
+                .together
+                .iter()
+                .take(NAMES_SHOWN)
+                .map(|(member, status)| format!("{} {status}", self.name(*member)))
+                .collect();
+            let _ = write!(text, "; at the same time {}", others.join(", "));
+            if end.together.len() > others.len() {
+                let _ = write!(text, " and {} more", end.together.len() - others.len());
+            }
+        }
+        text
+    }
+
+    /// What is known beyond the bare status.
+    fn why(&self, end: &MemberEnd) -> String {
+        let shell = self.form(end.member) != CommandForm::List;
+        match end.status {
+            Status::Killed(Signal::KILL) if end.out_of_memory => ": out of memory".to_owned(),
+            Status::Killed(_) => ", not by fateshare".to_owned(),
+            Status::Exited(137) if end.out_of_memory => {
+                " (probably out of memory in a child)".to_owned()
+            }
+            Status::Exited(127) if shell => " (its shell found no such command)".to_owned(),
+            Status::Exited(126) if shell => " (its shell could not execute the command)".to_owned(),
+            Status::Exited(code) if self.form(end.member) == CommandForm::Shell => {
+                let signal = code.checked_sub(128).map(i32::from);
+                let signal = signal.and_then(Signal::from_number);
+                signal.map_or(String::new(), |signal| format!(" (its shell reports {signal})"))
+            }
+            Status::Exited(_) => String::new(),
+        }
+    }
+
+    fn signal_failed(&self, failure: &SignalFailure) -> String {
+        let whom = match failure.member {
+            Some(member) => format!("{} (pid {})", self.name(member), failure.pid),
+            None => format!("pid {}", failure.pid),
+        };
+        format!("could not send {} to {whom}: {}", failure.signal, failure.reason)
+    }
+
+    /// Says what did not stop, and what to do about it.
+    fn grace_over(&self, over: &GraceOver) -> Option<Line> {
+        let mut who = Vec::new();
+        if !over.members.is_empty() {
+            who.push(self.names(&over.members));
+        }
+        if !over.stragglers.is_empty() {
+            who.push(self.stragglers(&over.stragglers));
+        }
+        if who.is_empty() {
+            return None;
+        }
+        let (who, after) = (who.join("; "), span(over.after));
+        let text = if over.hurried {
+            format!("{who} did not stop within {after}: SIGKILL, because a second request came")
+        } else {
+            format!(
+                "{who} did not stop within {after}: SIGKILL. Raise grace_period, and keep it 1s \
+                 below your platform's (Docker 10s, Kubernetes 30s, ECS 30s)"
+            )
+        };
+        Some(Line { importance: Importance::Warn, text })
+    }
+
+    fn over(&self, over: &Over) -> String {
+        let mut forced = Vec::new();
+        if !over.forced.is_empty() {
+            forced.push(self.names(&over.forced));
+        }
+        if !over.forced_stragglers.is_empty() {
+            forced.push(self.stragglers(&over.forced_stragglers));
+        }
+        let killed = if forced.is_empty() {
+            "nobody had to be killed".to_owned()
+        } else {
+            format!("had to kill {}", forced.join("; "))
+        };
+        let mut left = Vec::new();
+        if !over.left.is_empty() {
+            left.push(self.names(&over.left));
+        }
+        if !over.left_stragglers.is_empty() {
+            left.push(self.stragglers(&over.left_stragglers));
+        }
+        let left = if left.is_empty() {
+            String::new()
+        } else {
+            format!(", could not be killed and left to the kernel: {}", left.join("; "))
+        };
+        format!("ended in {}, {killed}{left}; exit {}", span(over.took), over.code)
+    }
+}

@@ -1,0 +1,394 @@
+//! From the verdict until nothing is left: who is told to stop, when, and by which signal.
+//!
+//! Two promises rule this file: no process gets more than one stop signal, and every leader that
+//! has not ended gets one before SIGKILL.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::event::{Action, Ends, Found, Received, Seen, Sender, Target};
+use super::forward::is_stop_request;
+use super::group::{Group, Life, State};
+use super::happening::{Decided, EndMeaning, Happening, MemberEnded, Straggler};
+use super::ids::{MemberId, Moment, Pid, ProcessKey, Status};
+use super::timers::Timer;
+use super::verdict::{Cause, Verdict};
+use crate::spec::{Signal, StopOrder, StopTo};
+
+/// How long after the verdict the first walk for stragglers is made, and the least time between
+/// two walks. A group that ends by itself within it is never walked at all: walking first would
+/// only make every crash slower.
+const WALK_AFTER: Duration = Duration::from_millis(5);
+/// A SIGINT hurries only this long after the verdict and after the one before.
+pub const HURRY_AFTER: Duration = Duration::from_millis(500);
+/// After a freeze at most this much of the grace is given again.
+const THAW_GRACE: Duration = Duration::from_secs(2);
+/// A member that exits with 0 this soon and leaves processes has put itself into the background.
+const BACKGROUND_WITHIN: Duration = Duration::from_secs(5);
+
+/// Whether this looks like a program that forked into the background: it ended with 0 at once.
+fn may_be_in_background(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::MemberEnded(end) if end.status == Status::SUCCESS && end.lived < BACKGROUND_WITHIN
+    )
+}
+
+/// All that is known from the verdict on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Teardown {
+    pub(super) verdict: Verdict,
+    pub(super) deadline: Moment,
+    /// The verdict's entry while it waits for the walk that shows who went into the background.
+    pub(super) unsaid: Option<Vec<MemberId>>,
+    /// When each member was told to stop.
+    pub(super) told: BTreeMap<MemberId, Moment>,
+    /// Stragglers that were told to stop.
+    pub(super) stragglers_told: BTreeSet<ProcessKey>,
+    /// Whose a process is, learned while its leader lived.
+    pub(super) known: BTreeMap<ProcessKey, MemberId>,
+    /// The stragglers of the latest walk.
+    pub(super) stragglers: Vec<Straggler>,
+    pub(super) next_walk_from: Moment,
+    pub(super) last_hurry: Option<Moment>,
+    pub(super) moved: bool,
+    pub(super) blind: bool,
+    pub(super) waves: u32,
+    pub(super) last_wave: Moment,
+    pub(super) forced: Vec<MemberId>,
+    pub(super) forced_stragglers: Vec<Straggler>,
+    pub(super) giving_up: bool,
+}
+
+impl Group {
+    /// Latches the verdict, tells the members, and looks for stragglers soon.
+    pub(super) fn pass_verdict(&mut self, now: Moment, cause: Cause, out: &mut Vec<Action>) {
+        self.latch(now, cause, out);
+        self.look(now, out);
+    }
+
+    /// Latches the verdict and tells the members. Only ever called before there is one.
+    pub(super) fn latch(&mut self, now: Moment, cause: Cause, out: &mut Vec<Action>) {
+        let was_preparing = self.state == State::Preparing;
+        let stopping = self.living();
+        let deadline = now.plus(self.plan.grace);
+        let profile_runs = was_preparing && !matches!(cause, Cause::ProfileExited(_));
+        self.state = State::Stopping;
+        self.teardown = Some(Teardown {
+            verdict: Verdict { at: now, cause },
+            deadline,
+            unsaid: Some(stopping.clone()),
+            told: BTreeMap::new(),
+            stragglers_told: BTreeSet::new(),
+            known: BTreeMap::new(),
+            stragglers: Vec::new(),
+            next_walk_from: Moment::ZERO,
+            last_hurry: None,
+            moved: false,
+            blind: false,
+            waves: 0,
+            last_wave: Moment::ZERO,
+            forced: Vec::new(),
+            forced_stragglers: Vec::new(),
+            giving_up: false,
+        });
+        for &member in &stopping {
+            if self.plan_of(member).stop == StopOrder::AtOnce {
+                self.tell(now, member, out);
+            }
+        }
+        if profile_runs {
+            out.push(Action::StopPreparing(self.stop_signal(None)));
+        }
+        self.timers.arm(Timer::Deadline, deadline);
+        if self.someone_waits_for_main() {
+            self.timers.arm(Timer::AfterMain, now.plus(self.plan.grace / 3 * 2));
+        }
+    }
+
+    /// The first look around after the verdict.
+    pub(super) fn look(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if self.verdict().is_some_and(|verdict| may_be_in_background(&verdict.cause)) {
+            // The verdict's line waits for this walk's answer, which comes before anything else.
+            self.walk_now(out);
+        } else {
+            self.say_verdict(out);
+            self.want_walk(now, out);
+        }
+    }
+
+    /// The signal that asks this member (or a straggler of nobody's) to stop.
+    pub(super) fn stop_signal(&self, member: Option<MemberId>) -> Signal {
+        let own = member.and_then(|member| self.plan_of(member).stop_signal);
+        own.unwrap_or(match (member, self.verdict().map(|verdict| &verdict.cause)) {
+            (Some(_), Some(Cause::StopRequest(request))) => request.signal,
+            _ => Signal::TERM,
+        })
+    }
+
+    fn tell(&mut self, now: Moment, member: MemberId, out: &mut Vec<Action>) {
+        let signal = self.stop_signal(Some(member));
+        let target = match self.plan_of(member).stop_to {
+            StopTo::Process => Target::Leader,
+            StopTo::Group => Target::Group,
+        };
+        let Some(teardown) = &mut self.teardown else {
+            return;
+        };
+        if teardown.told.insert(member, now).is_none() {
+            out.push(Action::Stop { member, signal, target });
+            out.push(Action::Record(Happening::Told { member, signal, target }));
+        }
+    }
+
+    /// Living members that have not been told to stop.
+    fn untold(&self) -> Vec<MemberId> {
+        let told = |member: &MemberId| {
+            self.teardown.as_ref().is_some_and(|teardown| teardown.told.contains_key(member))
+        };
+        self.living().into_iter().filter(|member| !told(member)).collect()
+    }
+
+    fn someone_waits_for_main(&self) -> bool {
+        !self.untold().is_empty()
+    }
+
+    pub(super) fn tell_all(&mut self, now: Moment, out: &mut Vec<Action>) {
+        for member in self.untold() {
+            self.tell(now, member, out);
+        }
+        self.timers.disarm(Timer::AfterMain);
+    }
+
+    pub(super) fn say_verdict(&mut self, out: &mut Vec<Action>) {
+        let Some(teardown) = &mut self.teardown else {
+            return;
+        };
+        let Some(stopping) = teardown.unsaid.take() else {
+            return;
+        };
+        let background = match &teardown.verdict.cause {
+            Cause::MemberEnded(end) if may_be_in_background(&teardown.verdict.cause) => {
+                let of_it = |member: Option<MemberId>| member.is_none_or(|it| it == end.member);
+                let left = teardown.stragglers.iter().filter(|straggler| of_it(straggler.member));
+                left.cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        let failed = |member: &MemberId| match &teardown.verdict.cause {
+            Cause::CannotStart(failures) => failures.iter().any(|it| it.member == *member),
+            _ => false,
+        };
+        let not_started = MemberId::all(self.lives.len())
+            .filter(|member| self.lives[member.index()] == Life::NotStarted && !failed(member))
+            .collect();
+        let decided =
+            Decided { not_started, verdict: teardown.verdict.clone(), stopping, background };
+        out.push(Action::Record(Happening::Verdict(decided)));
+    }
+
+    /// Arms the next walk: soon, but at once when only stragglers can be what is left.
+    fn want_walk(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let main_gone = !self.lives(MemberId::MAIN);
+        let urgent = self.living().is_empty() || (main_gone && self.someone_waits_for_main());
+        let Some(teardown) = &self.teardown else {
+            return;
+        };
+        let at = if urgent { now } else { now.plus(WALK_AFTER) };
+        self.timers.arm_by(Timer::Walk, at.max(teardown.next_walk_from));
+        if self.timers.take_due(Timer::Walk, now) {
+            self.walk_now(out);
+        }
+    }
+
+    pub(super) fn walk_now(&mut self, out: &mut Vec<Action>) {
+        self.timers.disarm(Timer::Walk);
+        out.push(Action::Walk);
+    }
+
+    /// A spawn that was under way when the verdict fell.
+    pub(super) fn spawned_too_late(
+        &mut self,
+        now: Moment,
+        member: MemberId,
+        pid: Pid,
+        out: &mut Vec<Action>,
+    ) {
+        self.begin_life(now, member, pid, out);
+        self.tell(now, member, out);
+        if self.state == State::Killing
+            && let Some(teardown) = &mut self.teardown
+        {
+            teardown.forced.push(member);
+        }
+    }
+
+    pub(super) fn ended_while_stopping(&mut self, now: Moment, ends: &Ends, out: &mut Vec<Action>) {
+        self.record_ends(now, ends, EndMeaning::Stopped, out);
+        if ends.none_left {
+            self.finish(now, Vec::new(), out);
+        } else if !ends.members.is_empty() || ends.orphans > 0 {
+            self.want_walk(now, out);
+        }
+    }
+
+    pub(super) fn record_ends(
+        &mut self,
+        now: Moment,
+        ends: &Ends,
+        meaning: EndMeaning,
+        out: &mut Vec<Action>,
+    ) {
+        for &(member, status) in &ends.members {
+            let Some((pid, since)) = self.end_life(member, status) else {
+                continue;
+            };
+            let lived = now.since(since);
+            let entry = MemberEnded { member, pid, status, lived, meaning };
+            out.push(Action::Record(Happening::Ended(entry)));
+        }
+    }
+
+    /// A walk's answer: learn whose processes are while leaders live, and tell the stragglers.
+    pub(super) fn found(&mut self, now: Moment, found: Found, out: &mut Vec<Action>) {
+        self.take_in(now, found, out);
+        self.say_verdict(out);
+        let main_left = self.teardown.as_ref().is_some_and(|teardown| {
+            let of_main = |straggler: &Straggler| {
+                straggler.member.is_none_or(|member| member == MemberId::MAIN)
+            };
+            teardown.stragglers.iter().any(of_main)
+        });
+        if !self.lives(MemberId::MAIN) && !main_left {
+            self.tell_all(now, out);
+        }
+    }
+
+    fn take_in(&mut self, now: Moment, found: Found, out: &mut Vec<Action>) {
+        let Some(teardown) = &mut self.teardown else {
+            return;
+        };
+        if let Some(why) = found.blind
+            && !std::mem::replace(&mut teardown.blind, true)
+        {
+            out.push(Action::Record(Happening::Blind(why)));
+        }
+        teardown.next_walk_from = now.plus(WALK_AFTER.max(found.took * 4));
+        let mut stragglers = Vec::new();
+        for seen in found.processes {
+            if let Some(member) = seen.under {
+                teardown.known.insert(seen.key, member);
+            } else {
+                stragglers.push(seen);
+            }
+        }
+        let mut latest = Vec::with_capacity(stragglers.len());
+        for seen in stragglers {
+            let straggler = self.straggler(&seen);
+            if !self.was_told(&seen) {
+                self.tell_straggler(straggler.clone(), out);
+            }
+            latest.push(straggler);
+        }
+        if let Some(teardown) = &mut self.teardown {
+            teardown.stragglers = latest;
+        }
+    }
+
+    /// A process with its member: the one it was seen under, else the one that led its group or
+    /// session.
+    pub(super) fn straggler(&self, seen: &Seen) -> Straggler {
+        let known = self.teardown.as_ref().and_then(|it| it.known.get(&seen.key).copied());
+        let member = seen.under.or(known).or_else(|| self.owner(seen.group, seen.session));
+        Straggler { key: seen.key, name: seen.name.clone(), member }
+    }
+
+    fn tell_straggler(&mut self, straggler: Straggler, out: &mut Vec<Action>) {
+        let signal = self.stop_signal(straggler.member);
+        let key = straggler.key;
+        if let Some(teardown) = &mut self.teardown {
+            teardown.stragglers_told.insert(key);
+        }
+        out.push(Action::StopStraggler { key, signal });
+        out.push(Action::Record(Happening::StragglerTold { straggler, signal }));
+    }
+
+    /// The member whose leader led this group or session.
+    fn owner(&self, group: Pid, session: Pid) -> Option<MemberId> {
+        self.all().find(|member| match self.life(*member) {
+            Life::Alive { pid, .. } | Life::Ended { pid, .. } => pid == group || pid == session,
+            Life::NotStarted => false,
+        })
+    }
+
+    /// Whether a straggler has had its stop signal: by itself, or as one of its leader's group.
+    fn was_told(&self, seen: &Seen) -> bool {
+        let Some(teardown) = &self.teardown else {
+            return true;
+        };
+        if teardown.stragglers_told.contains(&seen.key) {
+            return true;
+        }
+        teardown.told.iter().any(|(member, told_at)| {
+            let leader = match self.life(*member) {
+                Life::Alive { pid, .. } | Life::Ended { pid, .. } => Some(pid),
+                Life::NotStarted => None,
+            };
+            // Start times are rounded down to a tick: one that started in the same tick counts as
+            // told, because a second stop signal does more harm than a missing one.
+            self.plan_of(*member).stop_to == StopTo::Group
+                && leader == Some(seen.group)
+                && seen.started <= *told_at
+        })
+    }
+
+    /// Signals after the verdict change nothing, but for a second SIGINT (on a terminal SIGQUIT).
+    pub(super) fn hurried(&mut self, now: Moment, received: Received, out: &mut Vec<Action>) {
+        let from_terminal = received.sender == Sender::Terminal;
+        let hurries = is_stop_request(&self.plan.stop_on, &received)
+            && (received.signal == Signal::INT
+                || (received.signal == Signal::QUIT && from_terminal));
+        out.push(Action::Record(Happening::Got(received)));
+        let Some(teardown) = &mut self.teardown else {
+            return;
+        };
+        if !hurries {
+            return;
+        }
+        let before = teardown.last_hurry.replace(now).unwrap_or(teardown.verdict.at);
+        let before = before.max(teardown.verdict.at);
+        if now.since(before) >= HURRY_AFTER {
+            teardown.deadline = now;
+            out.push(Action::Record(Happening::Hurried));
+            self.kill(now, true, out);
+        }
+    }
+
+    /// The clock ran on while we could not: give some of the grace again, once.
+    pub(super) fn overslept(&mut self, now: Moment, since: Moment, out: &mut Vec<Action>) {
+        let Some(teardown) = &mut self.teardown else {
+            return;
+        };
+        if teardown.moved {
+            return;
+        }
+        teardown.moved = true;
+        teardown.deadline = now.plus(teardown.deadline.since(since).min(THAW_GRACE));
+        let to = teardown.deadline;
+        self.timers.arm(Timer::Deadline, to);
+        out.push(Action::Record(Happening::DeadlineMoved { to }));
+    }
+
+    pub(super) fn tick_while_stopping(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if self.timers.take_due(Timer::Deadline, now) {
+            self.kill(now, false, out);
+            return;
+        }
+        if self.timers.take_due(Timer::AfterMain, now) {
+            self.tell_all(now, out);
+        }
+        if self.timers.take_due(Timer::Walk, now) {
+            self.walk_now(out);
+        }
+    }
+}

@@ -1,0 +1,658 @@
+//! A model of what is around the core: leaders, what they leave, signals, time. It offers every
+//! move that could come next and checks the promises after each.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use fateshare::core::{
+    Action, Before, Cause, EndMeaning, Ends, Event, Found, GIVE_UP_AFTER, Group, HURRY_AFTER,
+    Happening, Leader, MemberEnd, MemberId, MemberPlan, Moment, Over, Pid, Plan, ProcessKey,
+    Received, Seen, Sender, SpawnFailure, SpawnFailureKind, State, Status, Target, Unhealthy,
+    Verdict,
+};
+use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
+
+/// The grace of every modelled group.
+pub(crate) const GRACE: Duration = Duration::from_secs(9);
+
+/// A child that a leader has from its start and leaves behind when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Child {
+    /// None at all.
+    None,
+    /// One in the leader's process group.
+    InGroup,
+    /// One in a session of its own.
+    OwnSession,
+}
+
+/// One member of a modelled group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Model {
+    /// What the core knows.
+    pub plan: MemberPlan,
+    /// What it leaves behind.
+    pub child: Child,
+}
+
+/// What really becomes of a process, whatever the core thinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Fate {
+    Unborn,
+    Alive,
+    Gone,
+}
+
+/// One process of the model: a leader or its child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Process {
+    fate: Fate,
+    stops: u8,
+}
+
+/// One end of each class.
+const STATUSES: [Status; 3] = [Status::Killed(Signal::KILL), Status::Exited(3), Status::SUCCESS];
+
+const UNBORN: Process = Process { fate: Fate::Unborn, stops: 0 };
+
+/// Which moves are offered. Time multiplies the states, so large groups do without some of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Clock {
+    /// Time may pass without a timer, so that a second SIGINT can hurry.
+    pub(crate) passes: bool,
+    /// A wake-up may come far too late.
+    pub(crate) freezes: bool,
+}
+
+/// What ends in one wake-up: leaders, and children of leaders that are gone.
+type Set = (Vec<(MemberId, Status)>, Vec<MemberId>);
+
+/// One thing that can come next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Move {
+    /// The core gets the answer that it waits for.
+    Answer,
+    /// The answer to a spawn is a failure.
+    SpawnFails,
+    /// fateshare gets this signal.
+    Signal(Signal),
+    /// These leaders and children end in one wake-up.
+    Ends(Vec<(MemberId, Status)>, Vec<MemberId>),
+    /// The main process's health check fails.
+    Unhealthy,
+    /// Time passes without a timer.
+    Pass,
+    /// The next timer is due.
+    Timer,
+    /// The next timer is due, and the wake-up comes far too late.
+    LateTimer,
+}
+
+/// The core, all that is around it, and what was promised so far.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    group: Group,
+    models: Vec<Model>,
+    clock: Clock,
+    now: Moment,
+    leaders: Vec<Process>,
+    children: Vec<Process>,
+    answers: VecDeque<Event>,
+    passed: u8,
+    overslept: bool,
+    was_unhealthy: bool,
+    verdict: Option<Verdict>,
+    kill_from: Option<Moment>,
+    last_hurry: Option<Moment>,
+    waves: u8,
+    main_end: Option<Status>,
+    code: Option<u8>,
+}
+
+impl World {
+    pub(crate) fn new(models: Vec<Model>, clock: Clock) -> Self {
+        let plan = Plan {
+            members: models.iter().map(|model| model.plan).collect(),
+            grace: GRACE,
+            stop_on: DEFAULT_STOP_ON.to_vec(),
+            exit_codes: codes(),
+            profile: false,
+        };
+        let mut world = Self {
+            group: Group::new(plan),
+            now: Moment::at(Duration::from_secs(1)),
+            leaders: vec![UNBORN; models.len()],
+            children: vec![UNBORN; models.len()],
+            models,
+            clock,
+            answers: VecDeque::new(),
+            passed: 0,
+            overslept: false,
+            was_unhealthy: false,
+            verdict: None,
+            kill_from: None,
+            last_hurry: None,
+            waves: 0,
+            main_end: None,
+            code: None,
+        };
+        world.tell(Event::Start);
+        world
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.code.is_some()
+    }
+
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Every move that could come next.
+    pub(crate) fn moves(&self) -> Vec<Move> {
+        self.moves_with(self.every_end())
+    }
+
+    /// Moves that could come next, of all kinds, without every combination of ends: those of many
+    /// members outnumber everything else.
+    pub(crate) fn some_moves(&self) -> Vec<Move> {
+        let mut ends = Vec::new();
+        for member in self.all() {
+            if self.leaders[member.index()].fate == Fate::Alive {
+                ends.extend(STATUSES.map(|status| Move::Ends(vec![(member, status)], vec![])));
+            } else if self.children[member.index()].fate == Fate::Alive {
+                ends.push(Move::Ends(vec![], vec![member]));
+            }
+        }
+        let living = self.all().filter(|it| self.leaders[it.index()].fate == Fate::Alive);
+        let all: Vec<_> = living.zip(STATUSES.into_iter().cycle()).collect();
+        if all.len() > 1 {
+            ends.push(Move::Ends(all, vec![]));
+        }
+        self.moves_with(ends)
+    }
+
+    fn moves_with(&self, ends: Vec<Move>) -> Vec<Move> {
+        let mut moves = Vec::new();
+        if self.is_over() {
+            return moves;
+        }
+        match self.answers.front() {
+            Some(Event::Proceed) => moves.push(Move::Answer),
+            Some(Event::Spawned { .. }) => return vec![Move::Answer, Move::SpawnFails],
+            Some(_) => return vec![Move::Answer],
+            None => {}
+        }
+        for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+            moves.push(Move::Signal(signal));
+        }
+        moves.extend(ends);
+        if !self.was_unhealthy && self.group.state() <= State::Running {
+            moves.push(Move::Unhealthy);
+        }
+        let before_verdict = self.verdict.is_none();
+        let may_pass = if before_verdict { self.passed == 0 } else { self.passed & 2 == 0 };
+        if self.answers.is_empty() {
+            if self.clock.passes && may_pass && self.next_after(self.pass_by()) {
+                moves.push(Move::Pass);
+            }
+            if self.group.next_timer().is_some() {
+                moves.push(Move::Timer);
+                if self.clock.freezes && !self.overslept {
+                    moves.push(Move::LateTimer);
+                }
+            }
+        }
+        moves
+    }
+
+    fn pass_by(&self) -> Duration {
+        // Before the verdict: past the time in which an exit with 0 looks like a daemon's.
+        if self.verdict.is_none() { Duration::from_secs(10) } else { Duration::from_millis(600) }
+    }
+
+    fn next_after(&self, span: Duration) -> bool {
+        self.group.next_timer().is_none_or(|at| at > self.now.plus(span))
+    }
+
+    /// After the verdict a status changes nothing, but main's after a stop request.
+    fn status_matters(&self, member: MemberId) -> bool {
+        match self.verdict.as_ref().map(|verdict| &verdict.cause) {
+            None => true,
+            Some(Cause::StopRequest(_)) => member == MemberId::MAIN,
+            Some(_) => false,
+        }
+    }
+
+    /// Every non-empty set of ends, with every kind of status.
+    fn every_end(&self) -> Vec<Move> {
+        let mut sets: Vec<Set> = vec![(vec![], vec![])];
+        for member in self.all() {
+            if self.leaders[member.index()].fate == Fate::Alive {
+                let with = |set: &Set, status| {
+                    let mut set = set.clone();
+                    set.0.push((member, status));
+                    set
+                };
+                let statuses =
+                    if self.status_matters(member) { &STATUSES[..] } else { &STATUSES[..1] };
+                let more: Vec<_> = sets
+                    .iter()
+                    .flat_map(|set| statuses.iter().map(|status| with(set, *status)))
+                    .collect();
+                sets.extend(more);
+            } else if self.children[member.index()].fate == Fate::Alive {
+                let more: Vec<_> = sets
+                    .iter()
+                    .map(|set| {
+                        let mut set = set.clone();
+                        set.1.push(member);
+                        set
+                    })
+                    .collect();
+                sets.extend(more);
+            }
+        }
+        sets.into_iter().skip(1).map(|(leaders, children)| Move::Ends(leaders, children)).collect()
+    }
+
+    /// Lets the timers run until the group is over; nobody ends by himself any more.
+    pub(crate) fn run_out(&mut self) {
+        if self.verdict.is_none() && self.answers.is_empty() {
+            self.perform(&Move::Signal(Signal::TERM));
+        }
+        for _ in 0..10_000 {
+            if self.is_over() {
+                return;
+            }
+            let step = match self.answers.front() {
+                Some(_) => Move::Answer,
+                None if self.verdict.is_none() => Move::Signal(Signal::TERM),
+                None => Move::Timer,
+            };
+            self.perform(&step);
+        }
+    }
+
+    pub(crate) fn perform(&mut self, step: &Move) {
+        match step {
+            Move::Answer => {
+                let answer = self.answers.pop_front().expect("there is an answer");
+                if let Event::Spawned { member, .. } = answer {
+                    self.leaders[member.index()].fate = Fate::Alive;
+                    if self.models[member.index()].child != Child::None {
+                        self.children[member.index()].fate = Fate::Alive;
+                    }
+                }
+                // What is walked is what is there now.
+                let answer = if matches!(answer, Event::Found(_)) { self.walk() } else { answer };
+                self.tell(answer);
+            }
+            Move::SpawnFails => {
+                let Some(Event::Spawned { member, .. }) = self.answers.pop_front() else {
+                    unreachable!("only a spawn can fail")
+                };
+                self.leaders[member.index()].fate = Fate::Gone;
+                self.tell(Event::SpawnFailed(vec![SpawnFailure {
+                    member,
+                    kind: SpawnFailureKind::NotFound,
+                    reason: "program x: not found".to_owned(),
+                    hint: None,
+                }]));
+                if self.nothing_left() {
+                    self.tell(Event::Ends(Ends { none_left: true, ..Ends::default() }));
+                }
+            }
+            Move::Signal(signal) => self.signal(*signal),
+            Move::Ends(leaders, children) => self.end(leaders, children),
+            Move::Unhealthy => {
+                self.was_unhealthy = true;
+                self.tell(Event::Unhealthy(Unhealthy {
+                    member: MemberId::MAIN,
+                    before: Before::Healthy,
+                    reason: "status 500".to_owned(),
+                }));
+            }
+            Move::Pass => {
+                self.now = self.now.plus(self.pass_by());
+                self.passed |= if self.verdict.is_none() { 1 } else { 2 };
+            }
+            Move::Timer => self.timer(),
+            Move::LateTimer => self.oversleep(),
+        }
+        // The shell asks after the verdict whether anybody is left.
+        if self.verdict.is_some() && !self.is_over() && self.nothing_left() {
+            self.tell(Event::Ends(Ends { none_left: true, ..Ends::default() }));
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if signal == Signal::INT
+            && let Some(verdict) = &self.verdict
+            && self.group.state() == State::Stopping
+        {
+            let before = self.last_hurry.unwrap_or(verdict.at);
+            if self.now.since(before) >= HURRY_AFTER {
+                self.kill_from = Some(self.now);
+            }
+            self.last_hurry = Some(self.now);
+        }
+        self.tell(Event::Signal(Received {
+            signal,
+            sender: Sender::Outside,
+            main_leader: Leader::Program,
+        }));
+    }
+
+    /// The next timer. From the sixth wave of SIGKILL on nothing new can come between two waves,
+    /// so time runs on to the moment when waiting is given up.
+    fn timer(&mut self) {
+        loop {
+            self.now = self.group.next_timer().expect("a timer is armed").max(self.now);
+            self.tell(Event::Tick);
+            if self.waves < 6 || self.is_over() || !self.answers.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn oversleep(&mut self) {
+        self.overslept = true;
+        let asleep_since = self.now;
+        let due = self.group.next_timer().expect("a timer is armed");
+        self.now = due.max(self.now).plus(Duration::from_millis(1500));
+        if self.group.state() == State::Stopping
+            && let Some(kill_from) = self.kill_from
+        {
+            let left = kill_from.since(asleep_since).min(Duration::from_secs(2));
+            self.kill_from = Some(self.now.plus(left));
+        }
+        self.tell(Event::Overslept { asleep_since });
+        if self.group.next_timer().is_some_and(|at| at <= self.now) {
+            self.tell(Event::Tick);
+        }
+    }
+
+    fn end(&mut self, leaders: &[(MemberId, Status)], children: &[MemberId]) {
+        for (member, status) in leaders {
+            self.leaders[member.index()].fate = Fate::Gone;
+            if *member == MemberId::MAIN {
+                self.main_end = Some(*status);
+            }
+        }
+        for member in children {
+            self.children[member.index()].fate = Fate::Gone;
+        }
+        self.tell(Event::Ends(Ends {
+            members: leaders.to_vec(),
+            orphans: children.len(),
+            none_left: self.nothing_left(),
+            out_of_memory: false,
+        }));
+    }
+
+    fn walk(&self) -> Event {
+        let seen = self.all().filter(|member| self.children[member.index()].fate == Fate::Alive);
+        let processes = seen.map(|member| Seen {
+            key: key_of_child(member),
+            under: (self.leaders[member.index()].fate == Fate::Alive).then_some(member),
+            group: match self.models[member.index()].child {
+                Child::InGroup => pid(member),
+                Child::None | Child::OwnSession => key_of_child(member).pid,
+            },
+            session: match self.models[member.index()].child {
+                Child::OwnSession => key_of_child(member).pid,
+                Child::None | Child::InGroup => Pid(1),
+            },
+            started: Moment::ZERO,
+            name: "child".to_owned(),
+        });
+        Event::Found(Found { processes: processes.collect(), ..Found::default() })
+    }
+
+    /// Lets the core step, performs its actions in the model, and checks the promises.
+    fn tell(&mut self, event: Event) {
+        let told = event.clone();
+        let state_before = self.group.state();
+        let actions = self.group.step(self.now, event);
+        self.check_verdict(&told);
+        for action in &actions {
+            self.obey(action);
+        }
+        assert!(self.group.state() >= state_before, "states only go forward");
+        let timer = self.group.next_timer();
+        match self.group.state() {
+            State::Preparing | State::Starting | State::Running | State::Ended => {
+                assert_eq!(timer, None, "no timer is armed before the verdict or after the end");
+            }
+            State::Stopping | State::Killing => {
+                let waits_for_answer = !self.answers.is_empty();
+                assert!(timer.is_some() || waits_for_answer, "a teardown can never hang");
+            }
+        }
+    }
+
+    /// The verdict is the first cause, and stays.
+    fn check_verdict(&mut self, event: &Event) {
+        let verdict = self.group.verdict();
+        if let Some(before) = &self.verdict {
+            assert_eq!(verdict, Some(before), "the verdict is latched");
+            return;
+        }
+        let expected = self.expected_cause(event);
+        match (verdict, expected) {
+            (None, None) => {}
+            (Some(verdict), Some(expected)) => {
+                assert_eq!(verdict.at, self.now);
+                assert!(expected(&verdict.cause), "{event:?} gave {:?}", verdict.cause);
+            }
+            (verdict, expected) => {
+                panic!("{event:?} gave {verdict:?}, expected one: {}", expected.is_some())
+            }
+        }
+        if let Some(verdict) = verdict {
+            self.verdict = Some(verdict.clone());
+            self.kill_from = Some(self.now.plus(GRACE));
+        }
+    }
+
+    /// What the rules make of an event before the verdict, told anew.
+    #[allow(clippy::type_complexity, reason = "a predicate that is used in one place")]
+    fn expected_cause(&self, event: &Event) -> Option<Box<dyn Fn(&Cause) -> bool>> {
+        match event {
+            Event::Signal(received) if DEFAULT_STOP_ON.contains(&received.signal) => {
+                let signal = received.signal;
+                Some(Box::new(
+                    move |cause| matches!(cause, Cause::StopRequest(it) if it.signal == signal),
+                ))
+            }
+            Event::SpawnFailed(_) => Some(Box::new(|it| matches!(it, Cause::CannotStart(_)))),
+            Event::Unhealthy(_) => Some(Box::new(|it| matches!(it, Cause::Unhealthy(_)))),
+            Event::Ends(ends) => {
+                let fatal = |(member, status): &&(MemberId, Status)| {
+                    let plan = self.models[member.index()].plan;
+                    !(*status == Status::SUCCESS && plan.may_finish == MayFinish::WithZero)
+                };
+                let rank = |status: Status| match status {
+                    Status::Killed(_) => 0,
+                    Status::Exited(0) => 2,
+                    Status::Exited(_) => 1,
+                };
+                let fatal: Vec<_> = ends.members.iter().filter(fatal).copied().collect();
+                let first =
+                    fatal.iter().min_by_key(|(member, it)| (rank(*it), *member)).copied()?;
+                Some(Box::new(move |cause| {
+                    let Cause::MemberEnded(MemberEnd { member, status, together, .. }) = cause
+                    else {
+                        return false;
+                    };
+                    (*member, *status) == first && together.len() == fatal.len() - 1
+                }))
+            }
+            _ => None,
+        }
+    }
+
+    fn obey(&mut self, action: &Action) {
+        assert!(self.code.is_none(), "nothing is done after the end: {action:?}");
+        match action {
+            Action::Prepare | Action::StopPreparing(_) => panic!("there is no profile"),
+            Action::Spawn(member) => {
+                assert!(self.verdict.is_none(), "nothing is spawned after the verdict");
+                assert_eq!(self.leaders[member.index()].fate, Fate::Unborn, "spawned once");
+                self.answers.push_back(Event::Spawned { member: *member, pid: pid(*member) });
+            }
+            Action::ComeBack => self.answers.push_back(Event::Proceed),
+            Action::Forward(signal) => {
+                assert_eq!(*signal, Signal::HUP);
+                assert!(self.verdict.is_none(), "nothing is forwarded after the verdict");
+                assert_eq!(self.leaders[0].fate, Fate::Alive, "only a living main gets it");
+            }
+            Action::Stop { member, target, .. } => self.stop(*member, *target),
+            Action::StopStraggler { key, .. } => {
+                let member = self.all().find(|it| key_of_child(*it) == *key);
+                let member = member.expect("only what was found is signalled");
+                let child = &mut self.children[member.index()];
+                child.stops += 1;
+                assert_eq!(child.stops, 1, "no process gets more than one stop signal");
+                assert_eq!(
+                    self.leaders[member.index()].fate,
+                    Fate::Gone,
+                    "children of a living leader are no stragglers"
+                );
+            }
+            Action::Walk => self.answers.push_back(Event::Found(Found::default())),
+            Action::KillWave { .. } => {
+                let from = self.kill_from.expect("there is a verdict");
+                assert!(self.now >= from, "no SIGKILL before the deadline");
+                for leader in self.leaders.iter().filter(|it| it.fate == Fate::Alive) {
+                    assert_eq!(leader.stops, 1, "each leader is told to stop before SIGKILL");
+                }
+                self.waves = self.waves.saturating_add(1);
+            }
+            Action::Record(Happening::Over(over)) => self.check_over(over),
+            Action::Record(Happening::Ended(end)) => {
+                let forced = end.meaning == EndMeaning::Forced;
+                assert_eq!(forced, self.waves > 0, "forced is who ended after SIGKILL");
+            }
+            Action::Record(_) => {}
+            Action::End(code) => {
+                assert_eq!(*code, self.expected_code(), "{:?}", self.verdict);
+                self.code = Some(*code);
+            }
+        }
+    }
+
+    fn stop(&mut self, member: MemberId, target: Target) {
+        let model = self.models[member.index()];
+        let verdict_at = self.verdict.as_ref().expect("told after the verdict").at;
+        let leader = &mut self.leaders[member.index()];
+        assert_eq!(leader.fate, Fate::Alive, "a number is used only before the reap");
+        leader.stops += 1;
+        assert_eq!(leader.stops, 1, "no process gets more than one stop signal");
+        let group = model.plan.stop_to == StopTo::Group;
+        assert_eq!(target == Target::Group, group);
+        if group && model.child == Child::InGroup {
+            let child = &mut self.children[member.index()];
+            child.stops += 1;
+            assert_eq!(child.stops, 1, "no process gets more than one stop signal");
+        }
+        if model.plan.stop == StopOrder::AfterMain && self.group.state() == State::Stopping {
+            let main_gone =
+                self.leaders[0].fate != Fate::Alive && self.children[0].fate != Fate::Alive;
+            let late = self.now.since(verdict_at) >= GRACE / 3 * 2;
+            assert!(main_gone || late, "after_main waits for main and what it left");
+        }
+    }
+
+    /// It ends when nothing is left, or names what is.
+    fn check_over(&self, over: &Over) {
+        let alive = |processes: &[Process]| -> Vec<MemberId> {
+            self.all().filter(|member| processes[member.index()].fate == Fate::Alive).collect()
+        };
+        let (leaders, children) = (alive(&self.leaders), alive(&self.children));
+        assert_eq!(over.left, leaders, "it names the members that are left");
+        let named: Vec<ProcessKey> = over.left_stragglers.iter().map(|it| it.key).collect();
+        let keys: Vec<ProcessKey> = children.iter().map(|it| key_of_child(*it)).collect();
+        assert_eq!(named, keys, "it names the stragglers that are left");
+        if !leaders.is_empty() || !children.is_empty() {
+            let from = self.kill_from.expect("there is a verdict");
+            assert!(self.now >= from.plus(GIVE_UP_AFTER), "it waits for what it killed");
+        }
+    }
+
+    /// A function of the verdict, the spec and, for a stop request only, main's end.
+    fn expected_code(&self) -> u8 {
+        let flat = |status: Status| match status {
+            Status::Exited(code) => code,
+            Status::Killed(signal) => 128 + u8::try_from(signal.number()).expect("small"),
+        };
+        match &self.verdict.as_ref().expect("there is a verdict").cause {
+            Cause::MemberEnded(end) => match (end.member.0, end.status) {
+                (0, Status::SUCCESS) => codes().main_success,
+                (_, Status::SUCCESS) => codes().sidecar_success,
+                (_, status) => flat(status),
+            },
+            Cause::StopRequest(request) => match (self.main_end, self.leaders[0].fate) {
+                (Some(status), _) => flat(status),
+                (None, Fate::Alive) => 137,
+                (None, _) => 128 + u8::try_from(request.signal.number()).expect("small"),
+            },
+            Cause::CannotStart(_) => 127,
+            Cause::Unhealthy(_) => codes().unhealthy,
+            Cause::ProfileExited(code) => *code,
+        }
+    }
+
+    fn nothing_left(&self) -> bool {
+        let alive = |it: &Process| it.fate == Fate::Alive;
+        !self.leaders.iter().any(alive) && !self.children.iter().any(alive)
+    }
+
+    fn all(&self) -> impl Iterator<Item = MemberId> + use<> {
+        MemberId::all(self.models.len())
+    }
+}
+
+/// Codes that can be told apart.
+fn codes() -> ExitCodes {
+    ExitCodes { main_success: 7, sidecar_success: 69, unhealthy: 70, stopped: None }
+}
+
+fn pid(member: MemberId) -> Pid {
+    Pid(100 + i32::from(member.0))
+}
+
+fn key_of_child(member: MemberId) -> ProcessKey {
+    ProcessKey { pid: Pid(200 + i32::from(member.0)), start_ticks: 1 }
+}
+
+/// A member with these choices.
+pub(crate) fn model(
+    stop: StopOrder,
+    stop_to: StopTo,
+    may_finish: MayFinish,
+    child: Child,
+) -> Model {
+    Model { plan: MemberPlan { stop_signal: None, stop_to, stop, may_finish }, child }
+}
+
+/// How often each kind of move was made, to see that none is missing.
+pub(crate) fn kind(step: &Move) -> &'static str {
+    match step {
+        Move::Answer => "answer",
+        Move::SpawnFails => "spawn fails",
+        Move::Signal(_) => "signal",
+        Move::Ends(..) => "ends",
+        Move::Unhealthy => "unhealthy",
+        Move::Pass => "time passes",
+        Move::Timer => "timer",
+        Move::LateTimer => "late timer",
+    }
+}
+
+/// The counts by kind of move.
+pub(crate) type Counts = BTreeMap<&'static str, u64>;

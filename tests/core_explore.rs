@@ -1,0 +1,134 @@
+//! Every interleaving of events for groups of one to three members, with the promises checked on
+//! every path (see `core/world.rs`).
+
+#[path = "core/world.rs"]
+#[allow(dead_code, reason = "each test uses its part of the model")]
+mod world;
+
+use std::collections::HashSet;
+
+use fateshare::spec::{MayFinish, StopOrder, StopTo};
+use world::{Child, Clock, Counts, Model, World, kind, model};
+
+const CHILDREN: [Child; 3] = [Child::None, Child::InGroup, Child::OwnSession];
+
+const WHOLE: Clock = Clock { passes: true, freezes: true };
+/// Without what only multiplies the moments: a second SIGINT and a freeze.
+const PLAIN: Clock = Clock { passes: false, freezes: false };
+
+/// Every main process that the spec allows.
+fn mains() -> Vec<Model> {
+    let mut mains = Vec::new();
+    for stop_to in [StopTo::Process, StopTo::Group] {
+        for child in CHILDREN {
+            mains.push(model(StopOrder::AtOnce, stop_to, MayFinish::Never, child));
+        }
+    }
+    mains
+}
+
+/// Every sidecar that the spec allows.
+fn sidecars() -> Vec<Model> {
+    let mut sidecars = Vec::new();
+    for stop in [StopOrder::AtOnce, StopOrder::AfterMain] {
+        for stop_to in [StopTo::Process, StopTo::Group] {
+            for may_finish in [MayFinish::Never, MayFinish::WithZero] {
+                for child in CHILDREN {
+                    sidecars.push(model(stop, stop_to, may_finish, child));
+                }
+            }
+        }
+    }
+    sidecars
+}
+
+/// Visits every state that can be reached; returns how many, and how many moves led there.
+fn explore(models: Vec<Model>, clock: Clock, counts: &mut Counts) -> (u64, u64) {
+    let first = World::new(models, clock);
+    let mut seen = HashSet::from([first.fingerprint()]);
+    let mut open = vec![first];
+    let (mut moves, mut ends) = (0, 0);
+    while let Some(world) = open.pop() {
+        ends += u64::from(world.is_over());
+        for step in world.moves() {
+            moves += 1;
+            *counts.entry(kind(&step)).or_default() += 1;
+            let mut next = world.clone();
+            next.perform(&step);
+            if seen.insert(next.fingerprint()) {
+                open.push(next);
+            }
+        }
+    }
+    assert!(ends > 0, "some path must come to the end");
+    (seen.len() as u64, moves)
+}
+
+fn explore_all(groups: impl IntoIterator<Item = Vec<Model>>, clock: Clock) -> (u64, u64) {
+    let mut counts = Counts::new();
+    let (mut states, mut moves, mut number) = (0, 0, 0);
+    for models in groups {
+        let (more_states, more_moves) = explore(models, clock, &mut counts);
+        states += more_states;
+        moves += more_moves;
+        number += 1;
+    }
+    println!("{number} groups, {states} states, {moves} moves: {counts:?}");
+    let kinds = 6 + usize::from(clock.passes) + usize::from(clock.freezes);
+    assert_eq!(counts.len(), kinds, "every kind of move was made: {counts:?}");
+    (states, moves)
+}
+
+#[test]
+fn groups_of_one() {
+    let (states, _) = explore_all(mains().into_iter().map(|main| vec![main]), WHOLE);
+    assert!(states > 1_000, "{states}");
+}
+
+#[test]
+fn groups_of_two() {
+    let groups = mains()
+        .into_iter()
+        .flat_map(|main| sidecars().into_iter().map(move |sidecar| vec![main, sidecar]));
+    let (states, _) = explore_all(groups, PLAIN);
+    assert!(states > 1_000_000, "{states}");
+}
+
+/// A second SIGINT and a freeze at every moment, for each kind of sidecar.
+#[test]
+fn groups_of_two_with_all_of_time() {
+    use Child::{InGroup, None, OwnSession};
+    use MayFinish::{Never, WithZero};
+    use StopOrder::{AfterMain, AtOnce};
+    use StopTo::{Group, Process};
+    let groups = [
+        [model(AtOnce, Process, Never, None), model(AtOnce, Process, Never, InGroup)],
+        [model(AtOnce, Group, Never, InGroup), model(AtOnce, Group, WithZero, None)],
+        [model(AtOnce, Process, Never, OwnSession), model(AfterMain, Process, Never, None)],
+        [model(AtOnce, Process, Never, None), model(AfterMain, Group, WithZero, OwnSession)],
+    ];
+    let (states, _) = explore_all(groups.map(Vec::from), WHOLE);
+    assert!(states > 500_000, "{states}");
+}
+
+/// The product of all choices would only repeat what two members show; what three can show that
+/// two cannot is mixtures: of orders, targets, and finishing while others run.
+#[test]
+fn groups_of_three() {
+    use Child::{InGroup, None, OwnSession};
+    use MayFinish::{Never, WithZero};
+    use StopOrder::{AfterMain, AtOnce};
+    use StopTo::{Group, Process};
+    let plain = model(AtOnce, Process, Never, None);
+    let last = model(AfterMain, Process, Never, None);
+    let groups = [
+        [plain, plain, plain],
+        [plain, last, last],
+        [plain, model(AtOnce, Process, WithZero, None), model(AtOnce, Group, WithZero, None)],
+        [model(AtOnce, Process, Never, OwnSession), last, model(AtOnce, Group, WithZero, InGroup)],
+        [model(AtOnce, Group, Never, InGroup), model(AfterMain, Group, WithZero, None), last],
+        [plain, model(AtOnce, Process, Never, OwnSession), model(AfterMain, Group, Never, InGroup)],
+    ];
+    let (states, _) = explore_all(groups.map(Vec::from), PLAIN);
+    assert!(states > 1_000_000, "{states}");
+}

@@ -1,0 +1,268 @@
+//! The whole table of states and events, and of first and second signals, as text that can be
+//! audited by eye: `core/table.txt` and `core/second_signals.txt`.
+//! `SNAPSHOTS=overwrite cargo test --test core_table` writes them anew.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use fateshare::core::{
+    Action, Before, Ends, Event, Found, Group, Happening, Leader, MemberId, MemberPlan, Moment,
+    Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SignalFailure, SpawnFailure,
+    SpawnFailureKind, State, Status, Timer, Unhealthy,
+};
+use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
+
+const STATES: [State; 6] = [
+    State::Preparing,
+    State::Starting,
+    State::Running,
+    State::Stopping,
+    State::Killing,
+    State::Ended,
+];
+
+const WEB: MemberId = MemberId::MAIN;
+const SIDECAR: MemberId = MemberId(1);
+
+fn at(millis: u64) -> Moment {
+    Moment::at(Duration::from_millis(millis))
+}
+
+fn received(signal: Signal, sender: Sender) -> Event {
+    Event::Signal(Received { signal, sender, main_leader: Leader::Program })
+}
+
+fn ends(members: &[(MemberId, Status)]) -> Event {
+    Event::Ends(Ends { members: members.to_vec(), ..Ends::default() })
+}
+
+/// A group of two in this state, at one second of its life; the verdict was passed then.
+fn group_in(state: State) -> Group {
+    let member = MemberPlan {
+        stop_signal: None,
+        stop_to: StopTo::Process,
+        stop: StopOrder::AtOnce,
+        may_finish: MayFinish::Never,
+    };
+    let mut group = Group::new(Plan {
+        members: vec![member; 2],
+        grace: Duration::from_secs(9),
+        stop_on: DEFAULT_STOP_ON.to_vec(),
+        exit_codes: ExitCodes::default(),
+        profile: true,
+    });
+    let way = [
+        (State::Preparing, at(0), Event::Start),
+        (State::Starting, at(0), Event::Prepared(Preparation::Done)),
+        (State::Running, at(0), Event::Spawned { member: WEB, pid: Pid(7) }),
+        (State::Running, at(0), Event::Spawned { member: SIDECAR, pid: Pid(8) }),
+        (State::Stopping, at(1_000), received(Signal::TERM, Sender::Outside)),
+        (State::Killing, at(10_000), Event::Tick),
+        (State::Ended, at(10_001), Event::Ends(Ends { none_left: true, ..Ends::default() })),
+    ];
+    for (reached_by, now, event) in way {
+        if reached_by <= state {
+            group.step(now, event);
+        }
+    }
+    if state == State::Starting {
+        group.step(at(0), Event::Spawned { member: WEB, pid: Pid(7) });
+    }
+    assert_eq!(group.state(), state);
+    group
+}
+
+/// When the event comes: inside the state's time.
+fn moment_in(state: State) -> Moment {
+    match state {
+        State::Preparing | State::Starting | State::Running => at(1_000),
+        State::Stopping => at(1_600),
+        State::Killing => at(10_100),
+        State::Ended => at(11_000),
+    }
+}
+
+fn events() -> Vec<(&'static str, Event)> {
+    let straggler = Seen {
+        key: ProcessKey { pid: Pid(44), start_ticks: 1 },
+        under: None,
+        group: Pid(7),
+        session: Pid(1),
+        started: Moment::ZERO,
+        name: "sleep".to_owned(),
+    };
+    vec![
+        ("Start", Event::Start),
+        ("Prepared(Done)", Event::Prepared(Preparation::Done)),
+        ("Prepared(Exited(4))", Event::Prepared(Preparation::Exited(4))),
+        ("Prepared(Failed)", Event::Prepared(Preparation::Failed("failed".to_owned()))),
+        ("Proceed", Event::Proceed),
+        ("Spawned(sidecar)", Event::Spawned { member: SIDECAR, pid: Pid(8) }),
+        (
+            "SpawnFailed(sidecar)",
+            Event::SpawnFailed(vec![SpawnFailure {
+                member: SIDECAR,
+                kind: SpawnFailureKind::NotFound,
+                reason: "program x: not found".to_owned(),
+                hint: None,
+            }]),
+        ),
+        ("Signal(TERM)", received(Signal::TERM, Sender::Outside)),
+        ("Signal(INT)", received(Signal::INT, Sender::Outside)),
+        ("Signal(HUP)", received(Signal::HUP, Sender::Outside)),
+        ("Signal(HUP by the terminal)", received(Signal::HUP, Sender::Terminal)),
+        ("Signal(USR1)", received(Signal::USR1, Sender::Outside)),
+        ("Signal(CHLD)", received(Signal::CHLD, Sender::Outside)),
+        ("Ends(web: exit 0)", ends(&[(WEB, Status::SUCCESS)])),
+        ("Ends(web: SIGKILL)", ends(&[(WEB, Status::Killed(Signal::KILL))])),
+        (
+            "Ends(web: exit 3, sidecar: SIGKILL)",
+            ends(&[(WEB, Status::Exited(3)), (SIDECAR, Status::Killed(Signal::KILL))]),
+        ),
+        ("Ends(an orphan)", Event::Ends(Ends { orphans: 1, ..Ends::default() })),
+        ("Ends(nothing left)", Event::Ends(Ends { none_left: true, ..Ends::default() })),
+        ("Found(nobody)", Event::Found(Found::default())),
+        (
+            "Found(a straggler)",
+            Event::Found(Found { processes: vec![straggler], ..Found::default() }),
+        ),
+        (
+            "SignalFailed",
+            Event::SignalFailed(SignalFailure {
+                pid: Pid(44),
+                member: None,
+                signal: Signal::TERM,
+                reason: "no".to_owned(),
+            }),
+        ),
+        (
+            "Unhealthy(web)",
+            Event::Unhealthy(Unhealthy {
+                member: WEB,
+                before: Before::Healthy,
+                reason: "status 500".to_owned(),
+            }),
+        ),
+        ("Overslept", Event::Overslept { asleep_since: at(1_100) }),
+        ("Tick", Event::Tick),
+    ]
+}
+
+/// The actions in short. Entries of the event list are left out but for those that decide.
+fn short(actions: &[Action]) -> String {
+    let mut words = Vec::new();
+    for action in actions {
+        words.push(match action {
+            Action::Prepare => "prepare".to_owned(),
+            Action::StopPreparing(signal) => format!("stop profile {signal}"),
+            Action::Spawn(member) => format!("spawn {}", member.0),
+            Action::ComeBack => "come back".to_owned(),
+            Action::Forward(signal) => format!("forward {signal}"),
+            Action::Stop { member, signal, .. } => format!("stop {} {signal}", member.0),
+            Action::StopStraggler { key, signal } => format!("stop straggler {} {signal}", key.pid),
+            Action::Walk => "walk".to_owned(),
+            Action::KillWave { freeze } => {
+                format!("{}kill all", if *freeze { "freeze and " } else { "" })
+            }
+            Action::Record(Happening::Verdict(_)) => "VERDICT".to_owned(),
+            Action::Record(_) => continue,
+            Action::End(code) => format!("end {code}"),
+        });
+    }
+    if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+}
+
+fn timers(group: &Group) -> String {
+    match group.next_timer() {
+        Some(at) => format!("{}ms", at.since_start().as_millis()),
+        None => "-".to_owned(),
+    }
+}
+
+fn same_as_file(text: &str, name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/core").join(name);
+    if std::env::var_os("SNAPSHOTS").is_some_and(|mode| mode == "overwrite") {
+        std::fs::write(&path, text).expect("the snapshot is written");
+    }
+    let expected = std::fs::read_to_string(&path).expect("the snapshot is there");
+    snapbox::assert_data_eq!(text, expected);
+}
+
+#[test]
+fn all_pairs_of_state_and_event() {
+    let mut text = String::new();
+    for state in STATES {
+        let _ = writeln!(text, "{state:?}");
+        for (name, event) in events() {
+            let mut group = group_in(state);
+            let actions = group.step(moment_in(state), event);
+            let _ = writeln!(
+                text,
+                "  {name:36} -> {:9} | {} | next timer {}",
+                format!("{:?}", group.state()),
+                short(&actions),
+                timers(&group)
+            );
+        }
+    }
+    same_as_file(&text, "table.txt");
+}
+
+/// The rule for a second request: a SIGINT 500 ms or more after the verdict and after the SIGINT
+/// before it makes the deadline now; on a terminal SIGQUIT too; SIGTERM never.
+#[test]
+fn all_pairs_of_first_and_second_signals() {
+    let signals = [
+        ("TERM", Signal::TERM, Sender::Outside),
+        ("INT", Signal::INT, Sender::Outside),
+        ("INT by the terminal", Signal::INT, Sender::Terminal),
+        ("QUIT", Signal::QUIT, Sender::Outside),
+        ("QUIT by the terminal", Signal::QUIT, Sender::Terminal),
+        ("HUP", Signal::HUP, Sender::Outside),
+        ("HUP by the terminal", Signal::HUP, Sender::Terminal),
+    ];
+    let mut text = String::new();
+    for (first_name, first, first_sender) in &signals {
+        for (second_name, second, second_sender) in &signals {
+            let _ = write!(text, "{first_name:20} then {second_name:20}");
+            for later in [499, 500] {
+                let mut group = group_in(State::Running);
+                group.step(at(1_000), received(*first, first_sender.clone()));
+                group.step(at(1_000 + later), received(*second, second_sender.clone()));
+                let _ = write!(text, " {later}ms: {:9}", format!("{:?}", group.state()));
+            }
+            let _ = writeln!(text);
+        }
+    }
+    same_as_file(&text, "second_signals.txt");
+}
+
+#[test]
+fn each_sigint_begins_the_half_second_anew() {
+    let mut group = group_in(State::Stopping);
+    for later in [1_400, 1_800, 2_200] {
+        group.step(at(later), received(Signal::INT, Sender::Terminal));
+        assert_eq!(group.state(), State::Stopping, "somebody who hammers on Ctrl-C");
+    }
+    group.step(at(2_700), received(Signal::INT, Sender::Terminal));
+    assert_eq!(group.state(), State::Killing);
+}
+
+#[test]
+fn a_freeze_gives_back_at_most_two_seconds_and_only_once() {
+    let mut group = group_in(State::Stopping);
+    // 8.9 of 9 seconds were left when it went to sleep.
+    group.step(at(60_000), Event::Overslept { asleep_since: at(1_100) });
+    group.step(at(60_000), Event::Tick);
+    assert_eq!(group.state(), State::Stopping);
+    assert_eq!(group.timer(Timer::Deadline), Some(at(62_000)));
+    group.step(at(70_000), Event::Overslept { asleep_since: at(60_000) });
+    group.step(at(70_000), Event::Tick);
+    assert_eq!(group.state(), State::Killing);
+
+    let mut group = group_in(State::Stopping);
+    // Half a second was left.
+    group.step(at(60_000), Event::Overslept { asleep_since: at(9_500) });
+    assert_eq!(group.timer(Timer::Deadline), Some(at(60_500)));
+}
