@@ -1,4 +1,51 @@
 //! fateshare: PID 1 for a container that holds an app and its sidecars.
+//!
+//! It reads a resolved launch spec, starts the main process and every sidecar, watches each by its
+//! process number, and when any member ends takes the whole group down, so that the platform
+//! recreates the container. This crate is a program: its library has no stable interface.
+//!
+//! # The rooms
+//!
+//! Imports point one way, from the top of this list to its bottom; a test holds them to it.
+//!
+//! | room | what it is for | what it must never do |
+//! | --- | --- | --- |
+//! | `main.rs` | parse, dispatch, print one error, return the status | decide anything about a group |
+//! | [`run`] | the shell: one loop on one thread; waits, tells the core, performs its actions | decide; block |
+//! | [`voice`] | the writing thread: everything fateshare says itself | hold up the supervisor |
+//! | [`sys`] | the only room with system calls, `unsafe`, `nix` and `libc` | know policy |
+//! | [`core`] | the decisions: `step(now, event) -> actions` | read a clock, do I/O |
+//! | [`spec`] | what to run: text in, valid types out | start anything |
+//! | [`cli`] | the types of the command line | anything else |
+//!
+//! # Two threads
+//!
+//! The *supervisor* (the main thread) decides, spawns, reaps and signals; it never waits for a
+//! reader. The *voice* writes to standard error and may be stuck in that for ever: it is left
+//! behind when we leave.
+//!
+//! # The life of one signal
+//!
+//! `docker stop` sends SIGTERM. It is blocked until the handlers are in place, then signal-hook's
+//! handler keeps its sender and writes a byte to a socket. The loop in `run::wait` wakes up;
+//! `run::perform` takes the signal off and tells the core [`core::Event::Signal`]. The core finds
+//! it in `stop_on`, latches the verdict, and answers with actions: a stop signal for each leader,
+//! an entry for the event list, timers as data. The shell performs them (`sys::kill`), renders the
+//! entry into a line and hands it to the voice. Then it sleeps until SIGCHLD brings the ends, or
+//! until the next timer. When the kernel says that no child is left, the core answers with the
+//! exit code; the shell gives the voice its last chance and leaves.
+//!
+//! # Who owns what
+//!
+//! *Reaping* has one owner, the shell: `tokio::process` and `std::process::Child` are used nowhere.
+//! *A process number* is used for a signal only while its leader is not reaped; everything else is
+//! signalled through a pidfd, checked by start time. *Time* is read by the shell alone and handed
+//! to the core. *The event list* is the single source of every line, and of the reports to come.
 
+pub mod cli;
 pub mod core;
+pub mod run;
 pub mod spec;
+#[allow(unsafe_code)]
+pub mod sys;
+pub mod voice;

@@ -1,0 +1,70 @@
+//! The command line: argument types only.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// PID 1 for a container that holds an app and its sidecars: when one ends, all end, and it says
+/// why.
+#[derive(Debug, Parser)]
+#[command(version, about, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the main process and its sidecars as one group: when one ends, all end.
+    Run(Run),
+}
+
+/// Arguments of `fateshare run`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_RUN)]
+pub struct Run {
+    /// The launch spec, `-` for standard input.
+    ///
+    /// Without it: `$FATESHARE_SPEC`, `./fateshare.yml`, `./fateshare.yaml`, `/etc/fateshare.yml`.
+    #[arg(value_name = "SPEC", conflicts_with = "file")]
+    pub spec: Option<PathBuf>,
+
+    /// The same as SPEC.
+    #[arg(short, long, value_name = "SPEC")]
+    pub file: Option<PathBuf>,
+
+    /// Add a sidecar; can be repeated.
+    #[arg(long, value_name = "NAME=COMMAND")]
+    pub sidecar: Vec<String>,
+
+    /// From the first end to SIGKILL, such as 9s, 500ms or 1m30s [env: `FATESHARE_GRACE_PERIOD`]
+    #[arg(long, value_name = "DURATION")]
+    pub grace_period: Option<String>,
+
+    /// How the members' output is passed on: auto or raw, as it is [env: `FATESHARE_LOG_FORMAT`]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+
+    /// The main process's command, executed as it is; takes the place of the spec's.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+const AFTER_RUN: &str = "\
+Environment:
+  FATESHARE_SPEC          the launch spec, when none is named
+  FATESHARE_LOG           off, error, warn, info or debug: what fateshare itself says on stderr
+  FATESHARE_LOG_FORMAT    like --log-format
+  FATESHARE_GRACE_PERIOD  like --grace-period
+
+Exit code:
+  the first to end decides: its own code, 128+n for signal n, 69 if a sidecar ended with 0;
+  after a stop request it is the main process's; 127 command not found, 126 not executable,
+  125 any other failure of fateshare itself
+
+Examples:
+  fateshare run
+  fateshare run --sidecar 'config-server=./config-server --port 8082' -- ./web --port 8080";

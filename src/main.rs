@@ -1,0 +1,120 @@
+//! Parses, dispatches, prints one error, returns the status.
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use clap::Parser;
+use fateshare::cli::{self, Cli, Command};
+use fateshare::core::OWN_FAILURE;
+use fateshare::spec::{self, Overlay, Reading};
+use fateshare::sys::{process, signals};
+use fateshare::voice::Level;
+
+fn main() {
+    // First of all: a stop request that comes before we can answer it must wait, not be lost.
+    signals::block_all();
+    let code = match Cli::try_parse() {
+        Ok(Cli { command: Command::Run(args) }) => run(&args).unwrap_or_else(|error| {
+            complain(&error);
+            OWN_FAILURE
+        }),
+        Err(error) => usage(&error),
+    };
+    process::leave(code);
+}
+
+/// Help and version go to standard output and are no failure; usage errors are one of our own.
+fn usage(error: &clap::Error) -> u8 {
+    let code = if error.use_stderr() { OWN_FAILURE } else { 0 };
+    // Nobody is left to tell if this fails.
+    let _ = error.print();
+    let _ = io::stdout().flush();
+    code
+}
+
+/// The one place that reports a failure before a group's life.
+fn complain(error: &anyhow::Error) {
+    let text = match error.downcast_ref::<spec::Problems>() {
+        Some(problems) => format!("{problems}\n"),
+        None => format!("fateshare: {error:#}\n"),
+    };
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn run(args: &cli::Run) -> Result<u8> {
+    let level = level()?;
+    check_log_format(args)?;
+    let Reading { launch, warnings } = load(args)?;
+    let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
+    fateshare::run::run(&launch, &warnings, level)
+}
+
+/// What is to be run: a spec with what the command line changes in it, or the command line alone.
+fn load(args: &cli::Run) -> Result<Reading> {
+    let overlay = overlay(args)?;
+    let named = args.spec.as_deref().or(args.file.as_deref());
+    let variable = env::var_os("FATESHARE_SPEC").filter(|path| !path.is_empty());
+    let complete = overlay.command.is_some() || !overlay.sidecars.is_empty();
+    if complete && named.is_none() && variable.is_none() {
+        let launch = spec::from_command_line(&overlay)?;
+        return Ok(Reading { launch, warnings: Vec::new() });
+    }
+    let source = spec::find(named, variable.as_deref().map(Path::new))?;
+    Ok(spec::read(&source.text, &source.file, &overlay)?)
+}
+
+fn overlay(args: &cli::Run) -> Result<Overlay> {
+    let sidecars = args.sidecar.iter().map(|text| spec::split_sidecar(text));
+    Ok(Overlay {
+        command: (!args.command.is_empty()).then(|| args.command.clone()),
+        sidecars: sidecars
+            .collect::<Result<_, _>>()
+            .map_err(|reason| anyhow!("--sidecar: {reason}"))?,
+        grace_period: match setting(args.grace_period.as_deref(), "FATESHARE_GRACE_PERIOD")? {
+            Some((text, from)) => {
+                Some(spec::parse_duration(&text).map_err(|reason| anyhow!("{from} {reason}"))?)
+            }
+            None => None,
+        },
+    })
+}
+
+/// A setting and where it is from: the flag, else the variable.
+fn setting(flag: Option<&str>, variable: &'static str) -> Result<Option<(String, String)>> {
+    if let Some(text) = flag {
+        let option = variable.trim_start_matches("FATESHARE_").to_ascii_lowercase();
+        return Ok(Some((text.to_owned(), format!("--{}", option.replace('_', "-")))));
+    }
+    match env::var(variable) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some((text, format!("${variable}")))),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(anyhow!("${variable} is not valid UTF-8")),
+    }
+}
+
+fn check_log_format(args: &cli::Run) -> Result<()> {
+    let Some((format, from)) = setting(args.log_format.as_deref(), "FATESHARE_LOG_FORMAT")? else {
+        return Ok(());
+    };
+    match format.as_str() {
+        "auto" | "raw" => Ok(()),
+        "text" | "json" | "cf" => {
+            Err(anyhow!("{from}: {format} is not supported yet; use raw, which auto means so far"))
+        }
+        _ => Err(anyhow!("{from}: no such format: {format:?}; use auto or raw")),
+    }
+}
+
+/// How much we say ourselves: `$FATESHARE_LOG`, else less where nobody watches.
+fn level() -> Result<Level> {
+    match setting(None, "FATESHARE_LOG")? {
+        None if io::stderr().is_terminal() => Ok(Level::Info),
+        None => Ok(Level::Warn),
+        Some((name, from)) => Level::from_name(&name).ok_or_else(|| {
+            anyhow!("{from}: no such level: {name:?}; use off, error, warn, info or debug")
+        }),
+    }
+}

@@ -1,0 +1,64 @@
+//! The shell around the core: one loop on one thread.
+//!
+//! It waits, turns what came into one event after the other, lets the core step, and performs the
+//! actions at once. It decides nothing. It owns reaping: nothing else waits for a child.
+
+mod history;
+mod perform;
+mod prepare;
+mod wait;
+
+use std::io;
+
+use anyhow::{Context, Result};
+
+use crate::core::{self, Group, Plan};
+use crate::spec::Launch;
+use crate::sys::process;
+use crate::sys::signals::{self, Signals};
+use crate::sys::spawn::Spawner;
+use crate::voice::{Level, Voice};
+use perform::Shell;
+
+/// Runs the group until nothing is left of it, and gives the exit code.
+///
+/// All signals must be blocked (see [`signals::block_all`]); they are unblocked when they can be
+/// answered. Fails only before anything was started.
+pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
+    let role = process::adopt_orphans().context("cannot adopt orphans (PR_SET_CHILD_SUBREAPER)")?;
+    tolerate_old_kernel(process::close_inherited_on_exec())
+        .context("cannot keep inherited descriptors from members (close_range)")?;
+    let voice = Voice::start(level).context("cannot start the writing thread")?;
+    tracing::error!(target: crate::voice::ALWAYS, "{}", core::opening(launch));
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let signals = Signals::catch(&core::wanted(&launch.stop_on)).context("cannot catch signals")?;
+    signals::unblock_all();
+    let spawner = Spawner::new().context("cannot open /dev/null for sidecars")?;
+
+    let group = Group::new(Plan::from(launch));
+    let mut shell = Shell::new(launch, group, role, signals, spawner);
+    shell.start();
+    let code = wait::until_over(&mut shell);
+    voice.flush();
+    code
+}
+
+/// Before Linux 5.9 there is no such call, before 5.11 no such flag, and old seccomp profiles
+/// refuse it: then members inherit what we inherited, as under any other init.
+fn tolerate_old_kernel(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::Unsupported
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Ok(())
+        }
+        result => result,
+    }
+}

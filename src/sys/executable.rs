@@ -1,0 +1,151 @@
+//! Finding a program, and finding out why it cannot be executed.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Where programs are looked for when there is no PATH at all, as the C library does.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// Why a program cannot be executed.
+#[derive(Debug)]
+pub enum Unusable {
+    /// Not there.
+    Missing {
+        /// Where it was looked for: one path, or the PATH that was searched.
+        looked: String,
+    },
+    /// There, and not executable.
+    NotExecutable {
+        /// The file.
+        path: PathBuf,
+        /// In which way.
+        why: &'static str,
+    },
+}
+
+/// The file that stands for this program, seen from `dir`; a relative one stays relative, because
+/// it is executed after the change of directory. Only what cannot change by who asks is judged:
+/// permissions are the kernel's to check.
+pub fn find(program: &OsStr, path: Option<&OsStr>, dir: &Path) -> Result<PathBuf, Unusable> {
+    if program.as_bytes().contains(&b'/') {
+        let file = PathBuf::from(program);
+        return match look(&dir.join(&file)) {
+            Seen::Executable => Ok(file),
+            Seen::Missing => {
+                Err(Unusable::Missing { looked: dir.join(&file).display().to_string() })
+            }
+            Seen::Other(why) => Err(Unusable::NotExecutable { path: dir.join(&file), why }),
+        };
+    }
+    let path = path.map_or_else(|| OsString::from(DEFAULT_PATH), OsString::from);
+    let mut refused = None;
+    for folder in std::env::split_paths(&path) {
+        // An empty entry means the current directory, which `execve` takes a bare name for.
+        let file = folder.join(program);
+        match look(&dir.join(&file)) {
+            Seen::Executable => return Ok(file),
+            Seen::Missing => {}
+            Seen::Other(why) => {
+                refused.get_or_insert(Unusable::NotExecutable { path: file, why });
+            }
+        }
+    }
+    Err(refused.unwrap_or_else(|| Unusable::Missing {
+        looked: format!("PATH={}", path.to_string_lossy()),
+    }))
+}
+
+enum Seen {
+    Executable,
+    Missing,
+    Other(&'static str),
+}
+
+fn look(file: &Path) -> Seen {
+    match fs::metadata(file) {
+        Ok(meta) if meta.is_dir() => Seen::Other("is a directory"),
+        Ok(meta) if !meta.is_file() => Seen::Other("is not a regular file"),
+        Ok(meta) if meta.permissions().mode() & 0o111 == 0 => {
+            Seen::Other("has no execute permission (chmod +x)")
+        }
+        Ok(_) => Seen::Executable,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Seen::Other("cannot be reached: permission denied")
+        }
+        Err(_) => Seen::Missing,
+    }
+}
+
+/// What a file that exists lacks when `execve` says that it does not exist: its interpreter.
+pub fn missing_interpreter(file: &Path) -> Option<String> {
+    let mut head = Vec::new();
+    fs::File::open(file).ok()?.take(256).read_to_end(&mut head).ok()?;
+    if head.starts_with(b"\x7fELF") {
+        return Some("its dynamic loader, which this image lacks".to_owned());
+    }
+    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line);
+    // The kernel takes the carriage return for a part of the name.
+    if line.ends_with('\r') {
+        return Some(format!("{:?}: the file has DOS line ends", line.trim_start()));
+    }
+    let interpreter = line.split_whitespace().next()?;
+    Some(interpreter.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(dir: &Path, name: &str, mode: u32, text: &str) {
+        let path = dir.join(name);
+        fs::write(&path, text).expect("the file is written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode is set");
+    }
+
+    #[test]
+    fn the_first_executable_file_of_path_is_taken() {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(dir.path().join("a/tool")).expect("a folder of that name");
+        fs::create_dir_all(dir.path().join("b")).expect("a folder");
+        file(&dir.path().join("b"), "tool", 0o755, "");
+        let found = find("tool".as_ref(), Some("a:b".as_ref()), dir.path());
+        assert_eq!(found.expect("it is there"), Path::new("b/tool"));
+        file(&dir.path().join("b"), "plain", 0o644, "");
+        let refused = find("plain".as_ref(), Some("a:b".as_ref()), dir.path());
+        assert!(matches!(refused, Err(Unusable::NotExecutable { .. })), "{refused:?}");
+        let missing = find("nothing".as_ref(), Some("a:b".as_ref()), dir.path());
+        assert!(matches!(missing, Err(Unusable::Missing { .. })), "{missing:?}");
+    }
+
+    #[test]
+    fn a_program_with_a_slash_is_seen_from_the_members_directory() {
+        let dir = tempfile::tempdir().expect("a folder");
+        file(dir.path(), "run", 0o755, "");
+        let found = find("./run".as_ref(), None, dir.path()).expect("it is there");
+        assert_eq!(found, Path::new("./run"), "it stays relative");
+        assert!(find("./run".as_ref(), None, Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn the_missing_interpreter_is_named() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for (text, expected) in [
+            ("#!/no/such/sh -e\n", Some("/no/such/sh")),
+            ("#! /usr/bin/env  python\n", Some("/usr/bin/env")),
+            ("\x7fELF", Some("its dynamic loader, which this image lacks")),
+            ("echo", None),
+        ] {
+            file(dir.path(), "script", 0o755, text);
+            let named = missing_interpreter(&dir.path().join("script"));
+            assert_eq!(named.as_deref(), expected, "{text:?}");
+        }
+        file(dir.path(), "script", 0o755, "#!/bin/sh\r\n");
+        let named = missing_interpreter(&dir.path().join("script")).expect("it is named");
+        assert!(named.contains("DOS line ends"), "{named}");
+    }
+}

@@ -1,0 +1,149 @@
+//! Sending signals: by number to leaders that are not reaped, by pidfd to everything else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
+
+use nix::libc;
+
+use super::process::{self, Role};
+use super::procfs;
+use crate::core::{MemberId, Moment, Pid, ProcessKey, Target};
+use crate::spec::Signal;
+
+/// Sends a signal to a leader or its group. The leader must not have been reaped: until then its
+/// number cannot come again, and a zombie takes signals without an error.
+pub fn leader(pid: Pid, target: Target, signal: Signal) -> io::Result<()> {
+    let number = match target {
+        Target::Leader => pid.0,
+        Target::Group => -pid.0,
+    };
+    send(number, signal)
+}
+
+fn send(number: i32, signal: Signal) -> io::Result<()> {
+    // SAFETY: plain numbers. Raw, because nix knows no real-time signals.
+    if unsafe { libc::kill(number, signal.number()) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Sends a signal to a process that is not a leader of ours. One that has ended meanwhile is no
+/// error; one that has its number now is not touched.
+pub fn straggler(key: ProcessKey, signal: Signal) -> io::Result<()> {
+    let sent = if pidfds_work() { by_pidfd(key, signal) } else { by_number(key, signal) };
+    match sent {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        sent => sent,
+    }
+}
+
+/// The descriptor pins the process; the start time says that it is the one that was meant.
+fn by_pidfd(key: ProcessKey, signal: Signal) -> io::Result<()> {
+    let pidfd = open(key.pid)?;
+    if !is_still(key) {
+        return Ok(());
+    }
+    send_by(&pidfd, signal.number())
+}
+
+fn by_number(key: ProcessKey, signal: Signal) -> io::Result<()> {
+    if is_still(key) { send(key.pid.0, signal) } else { Ok(()) }
+}
+
+fn is_still(key: ProcessKey) -> bool {
+    procfs::stat(key.pid).is_some_and(|stat| stat.key == key)
+}
+
+fn open(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: plain numbers (`pidfd_open(2)`).
+    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.0, 0) };
+    let raw = i32::try_from(raw).unwrap_or(-1);
+    if raw == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+fn send_by(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
+    let info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a descriptor that we own, and no info: the kernel fills in what `kill` would.
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, 0) };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Tried once, on ourselves: old kernels do not know the calls, old seccomp profiles refuse them
+/// with EPERM. After the probe an EPERM is a real answer.
+fn pidfds_work() -> bool {
+    static WORK: OnceLock<bool> = OnceLock::new();
+    *WORK.get_or_init(|| open(process::own_pid()).and_then(|pidfd| send_by(&pidfd, 0)).is_ok())
+}
+
+/// A wave of SIGKILL to everything that is left, with one of SIGSTOP before it if `freeze`; gives
+/// what could not be signalled.
+///
+/// As PID 1 the kernel sends it to the whole namespace in one call, so that nothing is born
+/// meanwhile; `kill(-1)` spares PID 1 itself. Elsewhere it would hit strangers: there our
+/// descendants are looked for.
+pub fn wave(role: Role, leaders: &BTreeMap<Pid, MemberId>, freeze: bool) -> Vec<(Pid, io::Error)> {
+    let mut failed = Vec::new();
+    if role == Role::Init {
+        for signal in signals(freeze) {
+            // ESRCH means that nobody is left.
+            let sent = send(-1, *signal);
+            let error = sent.err().filter(|error| error.raw_os_error() != Some(libc::ESRCH));
+            failed.extend(error.map(|error| (Pid(-1), error)));
+        }
+        return failed;
+    }
+    children_of_ours(leaders, freeze, &mut failed);
+    // Those whose parents cannot be killed, or have not died yet.
+    let deeper = procfs::walk(leaders, Moment::ZERO).processes;
+    for signal in signals(freeze) {
+        for seen in &deeper {
+            let error = straggler(seen.key, *signal).err();
+            failed.extend(error.map(|error| (seen.key.pid, error)));
+        }
+    }
+    failed
+}
+
+fn signals(freeze: bool) -> &'static [Signal] {
+    if freeze { &[Signal::STOP, Signal::KILL] } else { &[Signal::KILL] }
+}
+
+/// Our own children, again until no new one comes up: what a dying process leaves comes to us.
+///
+/// They are signalled by number, because nobody but us reaps them and we do not meanwhile. That is
+/// many times faster than the careful way, and so outruns programs that fork and exit all the time.
+fn children_of_ours(
+    leaders: &BTreeMap<Pid, MemberId>,
+    freeze: bool,
+    failed: &mut Vec<(Pid, io::Error)>,
+) {
+    const PASSES: usize = 10;
+    let mut known: BTreeSet<Pid> = BTreeSet::new();
+    for _ in 0..PASSES {
+        let mut children: BTreeSet<Pid> = procfs::own_children().into_iter().collect();
+        // Where `/proc` shows nothing, at least the leaders.
+        children.extend(leaders.keys());
+        if children.is_subset(&known) {
+            return;
+        }
+        for signal in signals(freeze) {
+            for pid in &children {
+                let error = send(pid.0, *signal).err();
+                let is_new = !known.contains(pid);
+                failed.extend(error.filter(|_| is_new).map(|error| (*pid, error)));
+            }
+        }
+        known.append(&mut children);
+    }
+}

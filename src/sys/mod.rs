@@ -1,0 +1,15 @@
+//! The only room with system calls: every `unsafe`, `nix` and `libc` of the program is here.
+//!
+//! One file a subject. The functions are thin: what to do is decided by the callers, what a call
+//! needs to be right (order, races, what the kernel really returns) is written here. None of them
+//! blocks, but for [`output`], which only the voice thread uses.
+
+pub mod clock;
+pub mod executable;
+pub mod kill;
+pub mod output;
+pub mod process;
+pub mod procfs;
+pub mod reap;
+pub mod signals;
+pub mod spawn;

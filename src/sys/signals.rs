@@ -1,0 +1,148 @@
+//! Signals that fateshare itself gets, with their sender.
+//!
+//! The handlers are signal-hook's: they keep the origin and write a byte to a socket that the loop
+//! waits on. Equal signals that are pending together count as one.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::OnceLock;
+
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal as NixSignal, sigaction};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::low_level::siginfo::{Cause, Origin};
+
+use crate::core::{Pid, Sender};
+use crate::spec::Signal;
+
+/// Blocks every signal of this thread and of those it will start. The first thing `main` does:
+/// what is sent early stays pending instead of ending us or, as PID 1, being lost.
+pub fn block_all() {
+    // Blocking a full set cannot fail: EINVAL is for a bad `how` only.
+    let _ = SigSet::all().thread_block();
+}
+
+/// Unblocks every signal of this thread, whatever was blocked when we were started.
+pub fn unblock_all() {
+    let _ = SigSet::empty().thread_set_mask();
+}
+
+/// Whether a signal waits to be taken off the socket, and which they are.
+#[derive(Debug)]
+pub struct Signals {
+    delivery: SignalDelivery<UnixStream, WithOrigin>,
+}
+
+/// Signals that were taken off the socket together.
+#[derive(Debug, Default)]
+pub struct Pending {
+    /// Whether SIGCHLD was among them.
+    pub child: bool,
+    /// All others, with their senders.
+    pub others: Vec<(Signal, Sender)>,
+}
+
+impl Signals {
+    /// Catches these signals from now on. SIGCHLD is set to its default first: an inherited
+    /// "ignore" would make the kernel throw the wait statuses away.
+    pub fn catch(wanted: &[Signal]) -> io::Result<Self> {
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        // SAFETY: the default disposition runs no code of ours.
+        unsafe { sigaction(NixSignal::SIGCHLD, &default) }?;
+        let (read, write) = UnixStream::pair()?;
+        let numbers: Vec<i32> = wanted.iter().map(|signal| signal.number()).collect();
+        let delivery = SignalDelivery::with_pipe(read, write, WithOrigin::default(), &numbers)?;
+        Ok(Self { delivery })
+    }
+
+    /// The socket that becomes readable when a signal has come, for the loop to wait on. It may
+    /// also be read: the signals themselves are kept elsewhere.
+    pub fn socket(&self) -> io::Result<UnixStream> {
+        let socket = self.delivery.get_read().try_clone()?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+
+    /// Takes everything that has come. Never blocks.
+    pub fn take(&mut self) -> Pending {
+        let mut pending = Pending::default();
+        for origin in self.delivery.pending() {
+            match Signal::from_number(origin.signal) {
+                Some(Signal::CHLD) => pending.child = true,
+                Some(signal) => pending.others.push((signal, sender(signal, &origin))),
+                None => {}
+            }
+        }
+        pending
+    }
+}
+
+fn sender(signal: Signal, origin: &Origin) -> Sender {
+    match (&origin.process, origin.cause) {
+        // The number is 0 when the sender is not in our PID namespace or below it.
+        (Some(process), _) if process.pid == 0 => Sender::Outside,
+        (Some(process), _) => Sender::Process {
+            pid: Pid(process.pid),
+            uid: process.uid,
+            name: super::procfs::name(Pid(process.pid)),
+        },
+        (None, Cause::Kernel) if from_terminals(signal) => Sender::Terminal,
+        (None, _) => Sender::Unknown,
+    }
+}
+
+/// Signals that the kernel sends for a terminal's sake (`SI_KERNEL`).
+fn from_terminals(signal: Signal) -> bool {
+    matches!(
+        signal,
+        Signal::HUP | Signal::INT | Signal::QUIT | Signal::TSTP | Signal::CONT | Signal::WINCH
+    )
+}
+
+/// The signals whose disposition is not the default one, to be reset in members. Read once, after
+/// the handlers are in place: nothing changes dispositions later.
+pub(super) fn not_default() -> &'static [libc::c_int] {
+    static NOT_DEFAULT: OnceLock<Vec<libc::c_int>> = OnceLock::new();
+    NOT_DEFAULT.get_or_init(|| (1..=64).filter(|number| !is_default(*number)).collect())
+}
+
+fn is_default(number: libc::c_int) -> bool {
+    let mut current: KernelAction = [0; 4];
+    // KILL and STOP cannot even be asked about; they are what they are.
+    action(number, std::ptr::null(), &raw mut current) == -1 || current[0] == libc::SIG_DFL
+}
+
+/// Sets the default disposition; -1 and `errno` if that fails. Safe between `clone` and `execve`.
+pub(super) fn set_default(number: libc::c_int) -> libc::c_int {
+    let default: KernelAction = [libc::SIG_DFL, 0, 0, 0];
+    action(number, &raw const default, std::ptr::null_mut())
+}
+
+/// The kernel's own form of an action: handler, flags, restorer, mask (on `x86_64`; without a
+/// restorer one word shorter elsewhere). All zeroes is the default disposition everywhere.
+type KernelAction = [usize; 4];
+
+/// `rt_sigaction(2)` past the C library, which keeps 32 and 33 to itself: an inherited "ignore" of
+/// those would reach members too.
+fn action(number: libc::c_int, new: *const KernelAction, old: *mut KernelAction) -> libc::c_int {
+    const SIZE_OF_A_SET: usize = 8;
+    // SAFETY: both pointers are null or lead to at least what the kernel reads and writes.
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigaction, number, new, old, SIZE_OF_A_SET) };
+    if result == -1 { -1 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_table_of_signals_is_the_c_librarys() {
+        for signal in NixSignal::iterator() {
+            let ours = Signal::from_number(signal as i32).expect("every standard signal is known");
+            assert_eq!(ours.to_string(), signal.as_str());
+        }
+        let last = Signal::real_time().last().map(Signal::number);
+        assert_eq!(last, Some(libc::SIGRTMAX()));
+    }
+}

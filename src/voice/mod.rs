@@ -1,0 +1,159 @@
+//! The writing thread: everything that fateshare itself says goes through here.
+//!
+//! The supervisor hands lines over and never waits: standard error may be a pipe that nobody
+//! reads, and that must not stop a teardown. The queue is bounded and counts what it drops. The
+//! thread is left behind when we leave; [`Voice::flush`] gives it a last, bounded chance.
+
+mod queue;
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::sys::output;
+use queue::Queue;
+
+/// The target of lines that are written at every level but `off`.
+pub const ALWAYS: &str = "fateshare::always";
+
+/// At the end the flush is given up after this long without progress.
+pub const FLUSH_WITHOUT_PROGRESS: Duration = Duration::from_millis(250);
+
+/// How much of what we have to say is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Nothing at all.
+    Off,
+    /// Failures, and what is always written.
+    Error,
+    /// Also what should be mended.
+    Warn,
+    /// Also the normal course of things.
+    Info,
+    /// Every step.
+    Debug,
+}
+
+impl Level {
+    /// The level with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "off" => Self::Off,
+            "error" => Self::Error,
+            "warn" => Self::Warn,
+            "info" => Self::Info,
+            "debug" => Self::Debug,
+            _ => return None,
+        })
+    }
+
+    fn filter(self) -> LevelFilter {
+        match self {
+            Self::Off => LevelFilter::OFF,
+            // What is always written is said at this level.
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+        }
+    }
+}
+
+/// A handle on the writing thread.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    queue: Arc<Queue>,
+}
+
+impl Voice {
+    /// Starts the thread and makes it the place that `tracing` writes to. Call it while all
+    /// signals are blocked: the thread inherits the mask, so that handlers run elsewhere.
+    pub fn start(level: Level) -> io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let lines = Arc::clone(&queue);
+        // Its frames are small; the stack is memory that every container would pay for.
+        let builder = thread::Builder::new().name("voice".to_owned()).stack_size(64 * 1024);
+        builder.spawn(move || write_all(&lines))?;
+        let voice = Self { queue };
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level.filter())
+            .event_format(Plain)
+            .with_writer(voice.clone())
+            .finish();
+        // Fails only when there is a subscriber already, and then that one is as good.
+        let _ = tracing::subscriber::set_global_default(subscriber);
+        Ok(voice)
+    }
+
+    /// Waits until everything is written, but no longer than [`FLUSH_WITHOUT_PROGRESS`] after the
+    /// last byte that was taken.
+    pub fn flush(&self) {
+        self.queue.wait_until_empty(FLUSH_WITHOUT_PROGRESS);
+    }
+}
+
+/// The thread: writes line after line, for ever.
+fn write_all(queue: &Queue) {
+    loop {
+        let text = queue.take();
+        let mut rest = text.as_slice();
+        while !rest.is_empty() {
+            match output::write_some(rest) {
+                Ok(written) => {
+                    rest = &rest[written..];
+                    queue.progress();
+                }
+                // Nobody will ever read it (EPIPE, EBADF): the line is lost, the group is not.
+                Err(_) => break,
+            }
+        }
+        queue.done();
+    }
+}
+
+/// `fateshare: message`, one line an event.
+struct Plain;
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        write!(writer, "fateshare: ")?;
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}
+
+impl<'a> MakeWriter<'a> for Voice {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+/// `tracing` hands over each line whole.
+impl io::Write for &Voice {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.queue.put(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

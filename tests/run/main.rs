@@ -1,0 +1,21 @@
+//! What `fateshare run` promises, kept by real processes: as PID 1 of a fresh PID namespace, and
+//! as an ordinary process.
+//!
+//! One file per promise. One test: `cargo test --test run killed::`, or any other part of a name.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod command_line;
+mod exit_codes;
+mod fate;
+mod forwarding;
+mod inheritance;
+mod killed;
+mod load;
+mod output;
+mod real_programs;
+mod start;
+mod stop;
+mod strays;
+mod teardown;

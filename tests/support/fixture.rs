@@ -1,0 +1,387 @@
+//! The one program that the tests run as a member of a group. It does what its arguments say.
+//!
+//! ```text
+//! fixture LOG NAME WORD...            LOG is a file, `-` for none
+//! fixture guard REPORT PROGRAM ARG... runs the program, then reports what it left behind
+//! ```
+//!
+//! Every line of the log is one `write` to a file opened for appending: `NAME: started PID`,
+//! `NAME: got SIGTERM`, `NAME: ends 0`. First the words that prepare are obeyed, then `started` is
+//! written, then the others follow in order. Without a word that ends it, the program ends with 0.
+//!
+//! | prepare | |
+//! | --- | --- |
+//! | `take=SIG,..` | log each of these signals (`all`: every one that can be taken) and live on |
+//! | `count=SIG,..` | the same without a line for each; `counts` tells |
+//! | `exit-on=SIG:CODE[:MS]` | log the signal, and end with CODE after MS milliseconds |
+//! | `block=SIG,..` | block these signals; what is executed later inherits that |
+//! | `session` | become the leader of a new session |
+//!
+//! | do | |
+//! | --- | --- |
+//! | `wait` | until a signal ends it |
+//! | `sleep=MS`, `until=FILE` | go on after a time, or when the file exists |
+//! | `exit=CODE`, `raise=SIG` | end, or die by a signal (without a core dump) |
+//! | `stop` | SIGSTOP itself |
+//! | `send=SIG` | send itself this signal |
+//! | `say=TEXT`, `print=TEXT` | a line to the log, to stdout |
+//! | `counts=KINDS` | when so many kinds of signals have come, log how often each did |
+//! | `child [ NAME WORD.. ]` | start a child and go on |
+//! | `run [ NAME WORD.. ]` | start a child and wait for its end |
+//! | `forward=SIG [ NAME WORD.. ]` | start a child, pass the signal on to it, end with its code |
+//! | `chain=LINKS:MS` | after MS milliseconds start a successor in its own session that takes SIGTERM; end |
+//! | `exec PROGRAM ARG..` | become this program |
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, PipeReader, Read, Write};
+use std::ops::ControlFlow;
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{self, Child, Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal, kill, raise};
+use nix::unistd::{Pid, setsid};
+
+/// Either the next word is obeyed, or the program ends with this code.
+type Flow = ControlFlow<u8>;
+
+/// How often a condition is looked at that nothing announces.
+const GLANCE: Duration = Duration::from_millis(2);
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let code = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["guard", report, program @ ..] => guard(Path::new(report), program),
+        [log, name, ..] => Actor::new(log, name).perform(&parse(&args[2..])),
+        _ => panic!("usage: fixture LOG NAME WORD.. | fixture guard REPORT PROGRAM ARG.."),
+    };
+    ExitCode::from(code)
+}
+
+/// One word of the language, with the words between its brackets.
+struct Word<'a> {
+    verb: &'a str,
+    value: &'a str,
+    inner: &'a [String],
+}
+
+fn parse(mut args: &[String]) -> Vec<Word<'_>> {
+    let mut words = Vec::new();
+    while let Some((first, mut rest)) = args.split_first() {
+        let (verb, value) = first.split_once('=').unwrap_or((first, ""));
+        let mut inner: &[String] = &[];
+        if verb == "exec" {
+            (inner, rest) = (rest, &[]);
+        } else if rest.first().is_some_and(|next| next == "[") {
+            let mut depth = 0_usize;
+            let end = rest
+                .iter()
+                .position(|word| {
+                    match word.as_str() {
+                        "[" => depth += 1,
+                        "]" => depth -= 1,
+                        _ => {}
+                    }
+                    depth == 0
+                })
+                .expect("a closing bracket");
+            (inner, rest) = (&rest[1..end], &rest[end + 1..]);
+        }
+        words.push(Word { verb, value, inner });
+        args = rest;
+    }
+    words
+}
+
+/// Signals that reach this process, counted one by one: the kernel's handler writes a byte for each.
+struct Tap {
+    signal: i32,
+    bytes: PipeReader,
+    told: bool,
+}
+
+struct Actor {
+    log_path: String,
+    log: Option<File>,
+    name: String,
+    taps: Vec<Tap>,
+    exits: BTreeMap<i32, (u8, Duration)>,
+    counts: BTreeMap<i32, usize>,
+    end: Option<(Instant, u8)>,
+}
+
+impl Actor {
+    fn new(log: &str, name: &str) -> Self {
+        let file = (log != "-").then(|| {
+            OpenOptions::new().append(true).create(true).open(log).expect("the log opens")
+        });
+        Self {
+            log_path: log.to_owned(),
+            log: file,
+            name: name.to_owned(),
+            taps: Vec::new(),
+            exits: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            end: None,
+        }
+    }
+
+    fn perform(mut self, words: &[Word<'_>]) -> u8 {
+        for word in words {
+            self.prepare(word);
+        }
+        self.say(&format!("started {}", process::id()));
+        for word in words {
+            if let ControlFlow::Break(code) = self.obey(word) {
+                self.say(&format!("ends {code}"));
+                return code;
+            }
+        }
+        0
+    }
+
+    fn prepare(&mut self, word: &Word<'_>) {
+        match word.verb {
+            "take" => self.tap(word.value, true),
+            "count" => self.tap(word.value, false),
+            "exit-on" => {
+                let mut parts = word.value.split(':');
+                let signal = parts.next().expect("a signal");
+                let code = number(parts.next().expect("a code"));
+                let delay = millis(parts.next().unwrap_or("0"));
+                self.exits.insert(signal_number(signal), (code, delay));
+                self.tap(signal, true);
+            }
+            "block" => {
+                let set: SigSet = word.value.split(',').map(standard_signal).collect();
+                set.thread_block().expect("signals can be blocked");
+            }
+            "session" => {
+                setsid().expect("a new session");
+            }
+            _ => {}
+        }
+    }
+
+    fn obey(&mut self, word: &Word<'_>) -> Flow {
+        match word.verb {
+            "take" | "count" | "exit-on" | "block" | "session" => {}
+            "wait" => loop {
+                self.rest(None)?;
+            },
+            "sleep" => self.rest(Some(Instant::now() + millis(word.value)))?,
+            "until" => {
+                while !Path::new(word.value).exists() {
+                    self.rest(Some(Instant::now() + GLANCE))?;
+                }
+            }
+            "exit" => return Flow::Break(number(word.value)),
+            "raise" => {
+                // A shell has no handlers of its own, and its `kill` knows every number.
+                let number = signal_number(word.value);
+                let script = format!("ulimit -c 0; kill -{number} $$");
+                panic!("{}", Command::new("/bin/sh").args(["-c", &script]).exec());
+            }
+            "stop" => raise(Signal::SIGSTOP).expect("a signal to itself"),
+            "send" => raise(standard_signal(word.value)).expect("a signal to itself"),
+            "say" => self.say(word.value),
+            "print" => println!("{}", word.value),
+            "counts" => {
+                let kinds: usize = word.value.parse().expect("a number of kinds");
+                while self.counts.len() < kinds {
+                    self.rest(Some(Instant::now() + GLANCE))?;
+                }
+                for (signal, count) in &self.counts {
+                    self.say(&format!("counted {} {count}", signal_name(*signal)));
+                }
+            }
+            "child" => drop(self.spawn(word.inner)),
+            "run" => {
+                self.spawn(word.inner).wait().expect("the child's status");
+            }
+            "forward" => return self.forward(signal_number(word.value), word.inner),
+            "chain" => {
+                let (links, pause) = word.value.split_once(':').expect("chain=LINKS:MS");
+                let links: u32 = links.parse().expect("a number of links");
+                if links > 0 {
+                    self.rest(Some(Instant::now() + millis(pause)))?;
+                    let next = format!("chain={}:{pause}", links - 1);
+                    let name = self.name.as_str();
+                    drop(self.spawn(&[name, "session", "take=TERM", &next].map(str::to_owned)));
+                }
+                return Flow::Break(0);
+            }
+            "exec" => {
+                let (program, args) = word.inner.split_first().expect("a program");
+                panic!("{program}: {}", Command::new(program).args(args).exec());
+            }
+            other => panic!("no such word: {other}"),
+        }
+        Flow::Continue(())
+    }
+
+    /// One line of the log, in one write.
+    fn say(&self, text: &str) {
+        if let Some(mut log) = self.log.as_ref() {
+            log.write_all(format!("{}: {text}\n", self.name).as_bytes())
+                .expect("the log is written");
+        }
+    }
+
+    fn tap(&mut self, signals: &str, told: bool) {
+        let numbers: Vec<i32> = if signals == "all" {
+            (1..=64)
+                .filter(|number| !matches!(number, 4 | 8 | 9 | 11 | 17 | 19 | 32 | 33))
+                .collect()
+        } else {
+            signals.split(',').map(signal_number).collect()
+        };
+        for signal in numbers {
+            if self.taps.iter().any(|tap| tap.signal == signal) {
+                continue;
+            }
+            let (bytes, writer) = io::pipe().expect("a pipe");
+            signal_hook::low_level::pipe::register(signal, writer).expect("a handler");
+            self.taps.push(Tap { signal, bytes, told });
+        }
+    }
+
+    /// Takes signals until this instant, for ever without one; ends when a signal has said so.
+    fn rest(&mut self, until: Option<Instant>) -> Flow {
+        loop {
+            let now = Instant::now();
+            if let Some((due, code)) = self.end
+                && due <= now
+            {
+                return Flow::Break(code);
+            }
+            if until.is_some_and(|until| until <= now) {
+                return Flow::Continue(());
+            }
+            let wake = match (until, self.end) {
+                (Some(until), Some((due, _))) => Some(until.min(due)),
+                (until, end) => until.or(end.map(|(due, _)| due)),
+            };
+            self.listen(wake.map(|wake| wake.saturating_duration_since(now)));
+        }
+    }
+
+    /// Waits for signals at most this long, and takes those that came.
+    fn listen(&mut self, limit: Option<Duration>) {
+        let timeout = limit.map_or(PollTimeout::NONE, |limit| {
+            PollTimeout::try_from(limit.as_millis() + 1).expect("a short time")
+        });
+        let mut fds: Vec<PollFd<'_>> =
+            self.taps.iter().map(|tap| PollFd::new(tap.bytes.as_fd(), PollFlags::POLLIN)).collect();
+        if poll(&mut fds, timeout).is_err() {
+            return;
+        }
+        let ready: Vec<usize> = (0..fds.len()).filter(|&at| fds[at].any() == Some(true)).collect();
+        for at in ready {
+            let mut bytes = [0; 4096];
+            let count = self.taps[at].bytes.read(&mut bytes).expect("a signal's bytes");
+            let Tap { signal, told, .. } = self.taps[at];
+            *self.counts.entry(signal).or_default() += count;
+            if told {
+                for _ in 0..count {
+                    self.say(&format!("got {}", signal_name(signal)));
+                }
+            }
+            if let Some((code, delay)) = self.exits.get(&signal)
+                && self.end.is_none()
+            {
+                self.end = Some((Instant::now() + *delay, *code));
+            }
+        }
+    }
+
+    /// Starts itself again with these words, the first of them the name.
+    fn spawn(&self, words: &[String]) -> Child {
+        let myself = env::current_exe().expect("this program");
+        Command::new(myself).arg(&self.log_path).args(words).spawn().expect("a child")
+    }
+
+    /// What `npm start` does: it passes a signal on to its child, and ends as the child did.
+    fn forward(&mut self, signal: i32, words: &[String]) -> Flow {
+        self.tap(&signal.to_string(), true);
+        let mut child = self.spawn(words);
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let mut passed = 0;
+        loop {
+            if let Some(status) = child.try_wait().expect("the child's status") {
+                return Flow::Break(flattened(status));
+            }
+            self.rest(Some(Instant::now() + GLANCE))?;
+            let came = self.counts.get(&signal).copied().unwrap_or(0);
+            for _ in passed..came {
+                kill(pid, Signal::try_from(signal).expect("a standard signal")).expect("a child");
+            }
+            passed = came;
+        }
+    }
+}
+
+/// Runs a program, writes how it ended and what it left to the report, and ends like it. What the
+/// program leaves becomes our child, so that nothing can hide: neither a process nor a zombie.
+fn guard(report: &Path, program: &[&str]) -> u8 {
+    prctl::set_child_subreaper(true).expect("a subreaper");
+    let (program, args) = program.split_first().expect("a program");
+    let mut child = Command::new(program).args(args).spawn().expect("the guarded program");
+    let status = child.wait().expect("its status");
+    let mut left = String::new();
+    let me = process::id().to_string();
+    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let Some((head, tail)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let mut fields = tail.split_whitespace();
+        let state = fields.next().unwrap_or_default();
+        if fields.next() == Some(&me) {
+            left.extend([&*entry.file_name().to_string_lossy(), " ", state, " ", head, ")\n"]);
+        }
+    }
+    fs::write(report, left).expect("the report is written");
+    if let Some(signal) = status.signal() {
+        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)
+            .expect("no core dump");
+        raise(Signal::try_from(signal).expect("a standard signal")).expect("a signal to itself");
+    }
+    flattened(status)
+}
+
+fn flattened(status: process::ExitStatus) -> u8 {
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    u8::try_from(code).expect("an exit code")
+}
+
+fn number(text: &str) -> u8 {
+    text.parse().expect("an exit code")
+}
+
+fn millis(text: &str) -> Duration {
+    Duration::from_millis(text.parse().expect("milliseconds"))
+}
+
+fn standard_signal(name: &str) -> Signal {
+    format!("SIG{}", name.trim_start_matches("SIG")).parse().expect("a standard signal")
+}
+
+fn signal_number(name: &str) -> i32 {
+    name.parse().unwrap_or_else(|_| standard_signal(name) as i32)
+}
+
+fn signal_name(number: i32) -> String {
+    match Signal::try_from(number) {
+        Ok(signal) => signal.to_string(),
+        Err(_) => format!("SIGRTMIN+{}", number - 34),
+    }
+}
