@@ -15,10 +15,12 @@ use super::timers::Timer;
 use super::verdict::{Cause, Verdict};
 use crate::spec::{Signal, StopOrder, StopTo};
 
-/// How long after the verdict the first walk for stragglers is made, and the least time between
-/// two walks. A group that ends by itself within it is never walked at all: walking first would
-/// only make every crash slower.
+/// How long after the verdict, or after the latest end, a walk for stragglers is made, and the
+/// least time between two walks. A group that goes on ending by itself is never walked at all:
+/// walking over hundreds of members that are about to end would only make every crash slower.
 const WALK_AFTER: Duration = Duration::from_millis(5);
+/// However many ends come: a walk is made this long after the verdict or the walk before.
+const WALK_BY: Duration = Duration::from_millis(50);
 /// A SIGINT hurries only this long after the verdict and after the one before.
 pub const HURRY_AFTER: Duration = Duration::from_millis(500);
 /// After a freeze at most this much of the grace is given again.
@@ -50,6 +52,7 @@ pub(super) struct Teardown {
     /// The stragglers of the latest walk.
     pub(super) stragglers: Vec<Straggler>,
     pub(super) next_walk_from: Moment,
+    pub(super) walk_by: Moment,
     pub(super) last_hurry: Option<Moment>,
     pub(super) moved: bool,
     pub(super) blind: bool,
@@ -83,6 +86,7 @@ impl Group {
             known: BTreeMap::new(),
             stragglers: Vec::new(),
             next_walk_from: Moment::ZERO,
+            walk_by: now.plus(WALK_BY),
             last_hurry: None,
             moved: false,
             blind: false,
@@ -92,6 +96,10 @@ impl Group {
             forced_stragglers: Vec::new(),
             giving_up: false,
         });
+        // Said first, so that it stands above what members say when they are told.
+        if !self.verdict_waits_for_walk() {
+            self.say_verdict(out);
+        }
         for &member in &stopping {
             if self.plan_of(member).stop == StopOrder::AtOnce {
                 self.tell(now, member, out);
@@ -108,13 +116,16 @@ impl Group {
 
     /// The first look around after the verdict.
     pub(super) fn look(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if self.verdict().is_some_and(|verdict| may_be_in_background(&verdict.cause)) {
-            // The verdict's line waits for this walk's answer, which comes before anything else.
+        if self.verdict_waits_for_walk() {
             self.walk_now(out);
         } else {
-            self.say_verdict(out);
             self.want_walk(now, out);
         }
+    }
+
+    /// Whether the verdict's line waits for a walk's answer, which comes before anything else.
+    fn verdict_waits_for_walk(&self) -> bool {
+        self.verdict().is_some_and(|verdict| may_be_in_background(&verdict.cause))
     }
 
     /// The signal that asks this member (or a straggler of nobody's) to stop.
@@ -194,8 +205,8 @@ impl Group {
         let Some(teardown) = &self.teardown else {
             return;
         };
-        let at = if urgent { now } else { now.plus(WALK_AFTER) };
-        self.timers.arm_by(Timer::Walk, at.max(teardown.next_walk_from));
+        let at = if urgent { now } else { teardown.walk_by.min(now.plus(WALK_AFTER)) };
+        self.timers.arm(Timer::Walk, at.max(teardown.next_walk_from));
         if self.timers.take_due(Timer::Walk, now) {
             self.walk_now(out);
         }
@@ -274,6 +285,7 @@ impl Group {
             out.push(Action::Record(Happening::Blind(why)));
         }
         teardown.next_walk_from = now.plus(WALK_AFTER.max(found.took * 4));
+        teardown.walk_by = now.plus(WALK_BY);
         let mut stragglers = Vec::new();
         for seen in found.processes {
             if let Some(member) = seen.under {

@@ -14,9 +14,9 @@ use anyhow::{Context, Result};
 
 use crate::core::{self, Group, Plan};
 use crate::spec::Launch;
-use crate::sys::process;
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::Spawner;
+use crate::sys::{memory, process};
 use crate::voice::{Level, Voice};
 use perform::Shell;
 
@@ -40,6 +40,7 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
     let group = Group::new(Plan::from(launch));
     let mut shell = Shell::new(launch, group, role, signals, spawner);
     shell.start();
+    memory::give_back();
     let code = wait::until_over(&mut shell);
     voice.flush();
     code

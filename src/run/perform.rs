@@ -93,8 +93,9 @@ impl<'a> Shell<'a> {
     /// One wake-up: signals, then ends, then timers. Says whether to look again before sleeping.
     pub(super) fn wake(&mut self, slept: Option<Slept>) -> bool {
         let before = self.group.state();
+        let woke = self.now();
         if let Some(Slept { since, until }) = slept
-            && self.now().since(until) > OVERSLEPT
+            && woke.since(until) > OVERSLEPT
         {
             self.tell(Event::Overslept { asleep_since: since });
         }
@@ -111,8 +112,9 @@ impl<'a> Shell<'a> {
                 self.tell(Event::Ends(ends));
             }
         }
-        let now = self.now();
-        if self.group.next_timer().is_some_and(|at| at <= now) {
+        // Only what was due before: telling hundreds of members takes longer than the shortest timer,
+        // and their ends come first.
+        if self.group.next_timer().is_some_and(|at| at <= woke) {
             self.tell(Event::Tick);
         }
         more || self.group.state() != before

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod executable;
 pub mod kill;
+pub mod memory;
 pub mod output;
 pub mod process;
 pub mod procfs;

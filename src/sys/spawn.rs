@@ -16,6 +16,7 @@ use std::ptr;
 
 use nix::libc;
 
+use super::memory::Stack;
 use super::signals;
 use crate::core::Pid;
 
@@ -87,12 +88,9 @@ impl Program {
 /// Starts programs. Holds what every start needs.
 #[derive(Debug)]
 pub struct Spawner {
-    stack: Vec<u128>,
+    stack: Stack,
     null: File,
 }
-
-/// Enough for a child that calls a handful of wrappers; only the touched pages exist.
-const STACK_BYTES: usize = 64 * 1024;
 
 /// What the child is given, and what it gives back. Shared memory: it outlives the call, because
 /// `CLONE_VFORK` keeps us inside until the child is through with it.
@@ -114,7 +112,7 @@ impl Spawner {
     /// Gets ready. Call it after the signal handlers are in place.
     pub fn new() -> io::Result<Self> {
         let null = File::options().read(true).open("/dev/null")?;
-        Ok(Self { stack: vec![0; STACK_BYTES / size_of::<u128>()], null })
+        Ok(Self { stack: Stack::new()?, null })
     }
 
     /// Starts a program as the leader of a process group of its own, with default dispositions, an
@@ -139,13 +137,11 @@ impl Spawner {
             errno: 0,
         };
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-        // The stack grows down; its end is aligned to 16 bytes because its elements are.
-        let stack = self.stack.as_mut_ptr_range().end.cast::<c_void>();
         // No handler of ours may run in the child: they would write to our memory and our socket.
         signals::block_all();
         // SAFETY: the stack is ours alone and large enough, `child` and `Shared` keep to the rules
         // in this module's head, and CLONE_VFORK keeps all borrows alive until it is through.
-        let pid = unsafe { libc::clone(child, stack, flags, (&raw mut shared).cast()) };
+        let pid = unsafe { libc::clone(child, self.stack.top(), flags, (&raw mut shared).cast()) };
         let error = io::Error::last_os_error();
         signals::unblock_all();
         if pid == -1 {
