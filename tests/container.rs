@@ -1,0 +1,301 @@
+//! The example pair as a container, under a real Docker Engine: when the sidecar is killed, the engine recreates
+//! the container, and `docker stop` ends it cleanly.
+//!
+//! One test with several scenes, because they share the programs, the engine and the image.
+
+use std::env;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{self, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use docker::{Engine, Said};
+
+mod docker;
+
+/// `docker stop` is promised to take less than a second; the rest is for slow machines.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// For everything that has no promise of its own.
+const LIMIT: Duration = Duration::from_secs(30);
+
+const VERDICT: [&str; 2] =
+    ["fateshare: config-server (pid ", ") was killed by SIGKILL, not by fateshare; stopping web"];
+
+#[test]
+fn the_example_in_a_container() {
+    let engine = match Engine::find() {
+        Ok(engine) => engine,
+        Err(why) => return cannot_run(&format!("no Docker Engine: {why}")),
+    };
+    let image = Image::build(&engine);
+    the_engine_recreates_it_when_the_sidecar_is_killed(&image);
+    its_exit_code_is_that_of_the_killed_sidecar(&image);
+    it_runs_locked_down(&image);
+}
+
+fn the_engine_recreates_it_when_the_sidecar_is_killed(image: &Image<'_>) {
+    let container = image.run("recreated", &["--restart=always"]);
+    container.wait_for_config();
+    let processes = container.processes();
+    assert_eq!(
+        commands(&processes),
+        ["/config-server", "/fateshare run", "/sidecar-dependent-app"]
+    );
+    let started = container.inspect("{{.State.StartedAt}}");
+
+    container.kill_sidecar();
+    wait_until("the engine to recreate the container", || {
+        let running = "{{.State.Running}} {{.State.Restarting}} {{.State.StartedAt}}";
+        let now = container.inspect(running);
+        now.starts_with("true false ") && !now.ends_with(&started)
+    });
+    assert_eq!(container.inspect("{{.RestartCount}}"), "1");
+    container.wait_for_config();
+    container.assert_events("die", &["137"]);
+    container.assert_verdict();
+    assert_gone(&processes);
+
+    // It was recreated once, and stays.
+    let processes = container.processes();
+    assert_eq!(processes.len(), 3, "{processes:?}");
+    container.stop();
+    assert_eq!(container.inspect("{{.RestartCount}}"), "1");
+    container.assert_events("die", &["137", "0"]);
+    assert_gone(&processes);
+}
+
+fn its_exit_code_is_that_of_the_killed_sidecar(image: &Image<'_>) {
+    let container = image.run("once", &["--restart=no"]);
+    container.wait_for_config();
+    container.kill_sidecar();
+    wait_until("the container to end", || container.inspect("{{.State.Running}}") == "false");
+    let state = container.inspect("{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}");
+    assert_eq!(state, "exited 137 false", "{}", container.logs());
+    container.assert_verdict();
+}
+
+fn it_runs_locked_down(image: &Image<'_>) {
+    let container = image.run(
+        "locked",
+        &["--user=65534", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"],
+    );
+    container.wait_for_config();
+    let processes = container.processes();
+    container.stop();
+    assert_gone(&processes);
+}
+
+/// The image, removed when dropped.
+struct Image<'e> {
+    engine: &'e Engine,
+    name: String,
+}
+
+impl<'e> Image<'e> {
+    /// Builds the static programs, below the target folder so that the next time is quick, and the image.
+    fn build(engine: &'e Engine) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("examples/sidecar-dependent-app/container/build.sh");
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
+        let context = target.join("container");
+        let built = Command::new(&script)
+            .arg(&context)
+            .env("CARGO_TARGET_DIR", &target)
+            .stdin(Stdio::null())
+            .output()
+            .expect("build.sh can be run");
+        assert!(
+            built.status.success(),
+            "build.sh failed:\n{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        let name = format!("fateshare-test-{}", process::id());
+        let image = Self { engine, name };
+        let context = context.to_str().expect("a UTF-8 path");
+        engine.docker(&["build", "--quiet", "--tag", &image.name, context]);
+        image
+    }
+
+    /// Starts a container whose port is published on the loopback address.
+    fn run(&self, scene: &str, options: &[&str]) -> Container<'_> {
+        let container = Container { image: self, name: format!("{}-{scene}", self.name) };
+        let mut args = vec!["run", "--detach", "--publish=127.0.0.1::8080"];
+        args.extend(["--name", &container.name]);
+        args.extend(options);
+        args.push(&self.name);
+        self.engine.docker(&args);
+        container
+    }
+}
+
+impl Drop for Image<'_> {
+    fn drop(&mut self) {
+        self.engine.docker_said(&["rmi", "--force", &self.name]);
+    }
+}
+
+/// A container, removed when dropped.
+struct Container<'i> {
+    image: &'i Image<'i>,
+    name: String,
+}
+
+impl Container<'_> {
+    fn wait_for_config(&self) {
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
+            if self.ask_config().is_ok_and(|body| body.contains("\"Password\"")) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("no /config from {}:\n{}", self.name, self.logs());
+    }
+
+    fn ask_config(&self) -> io::Result<String> {
+        // Asked anew each time: a recreated container gets another port.
+        let Said { stdout, .. } = self.docker_said(&["port", &self.name, "8080/tcp"]);
+        let first = stdout.lines().next().unwrap_or_default();
+        let address: SocketAddr = first.parse().map_err(io::Error::other)?;
+        let mut app = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        app.set_read_timeout(Some(Duration::from_secs(3)))?;
+        app.write_all(b"GET /config HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        app.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    /// `kill -9 $(pgrep config-server)`, inside. The image has no tools, so the host's are lent to a second
+    /// container in the same PID namespace; it ends when that namespace does, so its own fate says nothing.
+    fn kill_sidecar(&self) {
+        let pid = format!("container:{}", self.name);
+        let mut args = vec!["run", "--rm", "--network=none", "--pid", &pid];
+        let mounts = ["/usr", "/bin", "/lib", "/lib64"]
+            .into_iter()
+            .filter(|folder| Path::new(folder).exists())
+            .map(|folder| format!("--volume={folder}:{folder}:ro"))
+            .collect::<Vec<_>>();
+        args.extend(mounts.iter().map(String::as_str));
+        args.extend(["--entrypoint=/bin/sh", &self.image.name, "-c"]);
+        args.push("kill -9 $(pgrep -x config-server) || echo no such process");
+        let said = self.docker_said(&args);
+        assert!(!said.stdout.contains("no such process"), "{said:?}");
+    }
+
+    /// `docker stop`: in time, without SIGKILL, and with main's own exit code.
+    fn stop(&self) {
+        let begin = Instant::now();
+        self.docker(&["stop", &self.name]);
+        let took = begin.elapsed();
+        assert!(took < STOP_LIMIT, "took {took:?}:\n{}", self.logs());
+        let state = self.inspect("{{.State.Status}} {{.State.ExitCode}}");
+        assert_eq!(state, "exited 0", "{}", self.logs());
+        self.assert_events("kill", &["15"]);
+        let verdict = "fateshare: SIGTERM from outside this container; stopping web, config-server";
+        let logs = self.logs();
+        assert!(logs.lines().any(|line| line == verdict), "{logs}");
+    }
+
+    /// The processes inside: PID as the host knows it, and command.
+    fn processes(&self) -> Vec<(String, String)> {
+        self.docker(&["top", &self.name, "-eo", "pid,args"])
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.trim().split_once(' '))
+            .map(|(pid, command)| (pid.to_owned(), command.trim().to_owned()))
+            .collect()
+    }
+
+    /// Soon there are these events and no others: `die` with the exit codes, `kill` with the signals.
+    #[track_caller]
+    fn assert_events(&self, action: &str, expected: &[&str]) {
+        let end = Instant::now() + Duration::from_secs(5);
+        while self.events(action) != expected && Instant::now() < end {
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(self.events(action), expected, "{}", self.logs());
+    }
+
+    fn events(&self, action: &str) -> Vec<String> {
+        let container = format!("container={}", self.name);
+        let event = format!("event={action}");
+        let key = if action == "die" { "exitCode" } else { "signal" };
+        let format = format!("{{{{.Actor.Attributes.{key}}}}}");
+        // To the nanosecond: a duration would be cut to whole seconds, and the latest events with it.
+        let now = SystemTime::UNIX_EPOCH.elapsed().expect("a time after 1970");
+        let until = format!("--until={}.{:09}", now.as_secs(), now.subsec_nanos());
+        let mut args = vec!["events", "--since=10m", &until, "--format", &format];
+        args.extend(["--filter", &container, "--filter", &event]);
+        let lines = self.docker(&args);
+        lines.lines().map(str::to_owned).collect()
+    }
+
+    fn assert_verdict(&self) {
+        let logs = self.logs();
+        let [before, after] = VERDICT;
+        let verdict = |line: &&str| line.starts_with(before) && line.ends_with(after);
+        assert_eq!(logs.lines().filter(verdict).count(), 1, "{logs}");
+    }
+
+    fn inspect(&self, format: &str) -> String {
+        let value = self.docker(&["inspect", "--format", format, &self.name]);
+        value.trim().to_owned()
+    }
+
+    fn logs(&self) -> String {
+        let said = self.docker_said(&["logs", &self.name]);
+        said.stdout + &said.stderr
+    }
+
+    #[track_caller]
+    fn docker(&self, args: &[&str]) -> String {
+        self.image.engine.docker(args)
+    }
+
+    fn docker_said(&self, args: &[&str]) -> Said {
+        self.image.engine.docker_said(args)
+    }
+}
+
+impl Drop for Container<'_> {
+    fn drop(&mut self) {
+        self.docker_said(&["rm", "--force", "--volumes", &self.name]);
+    }
+}
+
+fn commands(processes: &[(String, String)]) -> Vec<&str> {
+    let mut commands: Vec<_> = processes.iter().map(|(_, command)| command.as_str()).collect();
+    commands.sort_unstable();
+    commands
+}
+
+/// None of these processes is there any more (but their numbers may be in use again).
+#[track_caller]
+fn assert_gone(processes: &[(String, String)]) {
+    for (pid, command) in processes {
+        let now = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let now = now.trim_end_matches('\0').replace('\0', " ");
+        assert_ne!(&now, command, "pid {pid} is still there");
+    }
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !done() {
+        assert!(Instant::now() < end, "waited {LIMIT:?} for {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Nothing is skipped silently, and nothing at all where everything is required.
+fn cannot_run(why: &str) {
+    assert!(
+        env::var_os("FATESHARE_TEST_REQUIRE_ALL").is_none_or(|value| value != "1"),
+        "cannot run here: {why}"
+    );
+    // Not eprintln!, which a passing test does not show.
+    let _ = writeln!(io::stderr(), "SKIPPED the_example_in_a_container: {why}");
+}
