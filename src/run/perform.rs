@@ -37,6 +37,8 @@ pub(super) struct Shell<'a> {
     pids: Vec<Option<Pid>>,
     history: History,
     begin: Duration,
+    /// Children that ended before SIGCHLD was caught announce themselves to nobody.
+    never_reaped: bool,
     code: Option<u8>,
 }
 
@@ -60,6 +62,7 @@ impl<'a> Shell<'a> {
             pids: vec![None; launch.members.len()],
             history: History::default(),
             begin: clock::monotonic(),
+            never_reaped: true,
             code: None,
         }
     }
@@ -105,7 +108,8 @@ impl<'a> Shell<'a> {
         }
         // After the verdict the last child may go without a SIGCHLD of its own: ask each time.
         let mut more = false;
-        if child || self.group.state() >= State::Stopping {
+        let first = std::mem::take(&mut self.never_reaped);
+        if child || first || self.group.state() >= State::Stopping {
             let (ends, unfinished) = self.reap();
             more = unfinished;
             if !ends.members.is_empty() || ends.orphans > 0 || ends.none_left {
