@@ -41,6 +41,12 @@ fn hidden(text: &str) -> Vec<Range<usize>> {
     // What belongs to one `env` is looked at once, whatever it holds.
     let mut settled = 0;
     for (number, (start, line)) in lines.iter().enumerate() {
+        let content = line.trim_start();
+        if is_long_key(content) {
+            let column = line.len() - content.len();
+            let end = hide_long(&lines[number + 1..], column, &mut ranges);
+            settled = settled.max(end);
+        }
         for (column, after) in env_keys(line) {
             if start + column < settled {
                 continue;
@@ -60,16 +66,36 @@ fn hidden(text: &str) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Where `env` stands as a key in the line: its column, and the offset behind its colon.
+/// What a key's name holds when its values are likely to be meant as `env`, or to be secret: a
+/// misspelt `env` is exactly what makes a spec be shown.
+const TELLING: [&str; 6] = ["env", "evn", "nev", "vars", "secret", "password"];
+
+/// Where such a name stands as a key in the line: its column, and the offset behind its colon.
 fn env_keys(line: &str) -> impl Iterator<Item = (usize, usize)> {
-    line.match_indices("env").filter_map(|(at, name)| {
-        let before = line[..at].trim_end_matches(['"', '\'']);
-        let starts = before.is_empty() || before.ends_with([' ', '\t', '{', ',', '-', '?']);
-        let after = &line[at + name.len()..];
-        let rest = after.trim_start_matches(['"', '\'', ' ', '\t']);
-        let colon = line.len() - rest.len();
-        (starts && rest.starts_with(':')).then_some((before.len(), colon + 1))
-    })
+    let lower = line.to_ascii_lowercase();
+    let in_a_name = |c: char| c.is_alphanumeric() || c == '_' || c == '-' || c == '.';
+    let mut found: Vec<(usize, usize)> = TELLING
+        .iter()
+        .flat_map(|part| lower.match_indices(part).map(|(at, part)| (at, at + part.len())))
+        .filter_map(|(at, end)| {
+            let name = line[..at].trim_end_matches(in_a_name);
+            let before = name.trim_end_matches(['"', '\'']);
+            let starts = before.is_empty() || before.ends_with([' ', '\t', '{', ',', '-', '?']);
+            let after = line[end..].trim_start_matches(in_a_name);
+            let rest = after.trim_start_matches(['"', '\'', ' ', '\t']);
+            let colon = line.len() - rest.len();
+            (starts && rest.starts_with(':')).then_some((before.len(), colon + 1))
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter()
+}
+
+/// Whether the line is `? env`, the long form of a key, whose value is in the lines below.
+fn is_long_key(content: &str) -> bool {
+    let name = content.strip_prefix('?').map(str::to_ascii_lowercase);
+    name.is_some_and(|name| TELLING.iter().any(|part| name.contains(part)))
 }
 
 /// The offset of the value itself: blanks, anchors and tags skipped.
@@ -80,6 +106,21 @@ fn skip_properties(line: &str, from: usize) -> usize {
         rest = rest[end..].trim_start();
     }
     line.len() - rest.len()
+}
+
+/// Hides what belongs to a key in its long form: the line with the colon, and what is indented.
+fn hide_long(lines: &[(usize, &str)], column: usize, ranges: &mut Vec<Range<usize>>) -> usize {
+    let mut end = 0;
+    for (start, line) in lines {
+        let content = line.trim_start();
+        let indent = line.len() - content.len();
+        if !content.is_empty() && indent <= column && !content.starts_with(':') {
+            break;
+        }
+        end = start + line.len();
+        ranges.push(*start..end);
+    }
+    end
 }
 
 /// Hides the values in the lines that belong to a key at `column`: those that are indented more.
@@ -220,8 +261,8 @@ mod tests {
     }
 
     #[test]
-    fn other_keys_that_end_in_env_are_left_alone() {
-        assert_eq!(masked("my_env: x\nenvy: 1\n"), "my_env: x\nenvy: 1\n");
+    fn values_that_speak_of_env_are_left_alone() {
+        assert_eq!(masked("command: env x\nname: envoy\n"), "command: env x\nname: envoy\n");
     }
 
     proptest! {

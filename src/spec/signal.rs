@@ -32,6 +32,8 @@ impl Signal {
     pub const KILL: Self = Self(9);
     /// For the program's own use.
     pub const USR1: Self = Self(10);
+    /// Access to memory that is not there.
+    pub const SEGV: Self = Self(11);
     /// For the program's own use.
     pub const USR2: Self = Self(12);
     /// Write to a pipe that nobody reads.
