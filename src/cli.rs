@@ -26,10 +26,13 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_RUN)]
 pub struct Run {
-    /// The launch spec, `-` for standard input.
-    ///
-    /// Without it: `$FATESHARE_SPEC`, `./fateshare.yml`, `./fateshare.yaml`, `/etc/fateshare.yml`.
-    #[arg(value_name = "SPEC", conflicts_with = "file")]
+    /// The launch spec.
+    #[arg(
+        value_name = "SPEC",
+        conflicts_with = "file",
+        help = "The launch spec, - for standard input [default: $FATESHARE_SPEC, ./fateshare.yml, \
+                ./fateshare.yaml, /etc/fateshare.yml]"
+    )]
     pub spec: Option<PathBuf>,
 
     /// The same as SPEC.
@@ -40,12 +43,20 @@ pub struct Run {
     #[arg(long, value_name = "NAME=COMMAND")]
     pub sidecar: Vec<String>,
 
-    /// From the first end to SIGKILL, such as 9s, 500ms or 1m30s [env: `FATESHARE_GRACE_PERIOD`]
-    #[arg(long, value_name = "DURATION")]
+    /// How long a teardown may take before SIGKILL.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        help = "From the first end to SIGKILL, such as 9s, 500ms or 1m30s [default: the spec's, else 9s]"
+    )]
     pub grace_period: Option<String>,
 
-    /// How the members' output is passed on: auto or raw, as it is [env: `FATESHARE_LOG_FORMAT`]
-    #[arg(long, value_name = "FORMAT")]
+    /// How the members' output is passed on: `auto` or `raw`.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        help = "How the members' output is passed on: raw (as it is), or auto, which is raw so far"
+    )]
     pub log_format: Option<String>,
 
     /// The main process's command, executed as it is; takes the place of the spec's.

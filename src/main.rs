@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use fateshare::cli::{self, Cli, Command};
 use fateshare::core::OWN_FAILURE;
@@ -40,7 +40,8 @@ fn complain(error: &anyhow::Error) {
         Some(problems) => format!("{problems}\n"),
         None => format!("fateshare: {error:#}\n"),
     };
-    let _ = io::stderr().write_all(text.as_bytes());
+    // Nobody is left to tell if this fails.
+    let _ = signals::interruptible(|| io::stderr().write_all(text.as_bytes()));
 }
 
 fn run(args: &cli::Run) -> Result<u8> {
@@ -61,8 +62,18 @@ fn load(args: &cli::Run) -> Result<Reading> {
         let launch = spec::from_command_line(&overlay)?;
         return Ok(Reading { launch, warnings: Vec::new() });
     }
-    let source = spec::find(named, variable.as_deref().map(Path::new))?;
+    let find = || spec::find(named, variable.as_deref().map(Path::new));
+    let source = if may_block(named.or(variable.as_deref().map(Path::new))) {
+        signals::interruptible(find).context("cannot catch signals")??
+    } else {
+        find()?
+    };
     Ok(spec::read(&source.text, &source.file, &overlay)?)
+}
+
+/// Whether to read this spec may take as long as somebody likes: a pipe, a terminal.
+fn may_block(named: Option<&Path>) -> bool {
+    named.is_some_and(|path| path == Path::new("-") || !path.is_file())
 }
 
 fn overlay(args: &cli::Run) -> Result<Overlay> {

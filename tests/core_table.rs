@@ -209,6 +209,12 @@ fn all_pairs_of_state_and_event() {
     same_as_file(&text, "table.txt");
 }
 
+fn tick_if_due(group: &mut Group, now: Moment) {
+    if group.next_timer().is_some_and(|at| at <= now) {
+        group.step(now, Event::Tick);
+    }
+}
+
 /// The rule for a second request: a SIGINT 500 ms or more after the verdict and after the SIGINT
 /// before it makes the deadline now; on a terminal SIGQUIT too; SIGTERM never.
 #[test]
@@ -230,6 +236,7 @@ fn all_pairs_of_first_and_second_signals() {
                 let mut group = group_in(State::Running);
                 group.step(at(1_000), received(*first, first_sender.clone()));
                 group.step(at(1_000 + later), received(*second, second_sender.clone()));
+                tick_if_due(&mut group, at(1_000 + later));
                 let _ = write!(text, " {later}ms: {:9}", format!("{:?}", group.state()));
             }
             let _ = writeln!(text);
@@ -243,10 +250,28 @@ fn each_sigint_begins_the_half_second_anew() {
     let mut group = group_in(State::Stopping);
     for later in [1_400, 1_800, 2_200] {
         group.step(at(later), received(Signal::INT, Sender::Terminal));
+        tick_if_due(&mut group, at(later));
         assert_eq!(group.state(), State::Stopping, "somebody who hammers on Ctrl-C");
     }
     group.step(at(2_700), received(Signal::INT, Sender::Terminal));
+    tick_if_due(&mut group, at(2_700));
     assert_eq!(group.state(), State::Killing);
+}
+
+/// Who ended by itself was not killed, though the request to hurry was read first.
+#[test]
+fn ends_of_the_same_wake_up_come_before_a_hurried_sigkill() {
+    let mut group = group_in(State::Stopping);
+    group.step(at(1_600), received(Signal::INT, Sender::Terminal));
+    let all = Ends {
+        members: vec![(WEB, Status::SUCCESS), (SIDECAR, Status::SUCCESS)],
+        none_left: true,
+        ..Ends::default()
+    };
+    let actions = group.step(at(1_600), Event::Ends(all));
+    assert_eq!(group.state(), State::Ended);
+    let killed = actions.iter().any(|action| matches!(action, Action::KillWave { .. }));
+    assert!(!killed, "{actions:?}");
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! The state machine: states, the table of states and events, and the life before a verdict.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::event::{Action, Ends, Event, Leader, Preparation, Received, SpawnFailure, Unhealthy};
+use super::event::{
+    Action, Ends, Event, Leader, Preparation, Received, SignalFailure, SpawnFailure, Unhealthy,
+};
 use super::forward::{forwarded, is_stop_request};
 use super::happening::{EndMeaning, Happening, MemberEnded, NotForwarded};
 use super::ids::{MemberId, Moment, Pid, Status};
+use super::killing::LEAVE_AFTER;
 use super::teardown::Teardown;
 use super::timers::{Timer, Timers};
 use super::verdict::{Cause, MemberEnd, Verdict, culprit};
@@ -93,6 +97,10 @@ pub struct Group {
     pub(super) state: State,
     pub(super) lives: Vec<Life>,
     pub(super) timers: Timers,
+    /// What could not be signalled, so that each is said once and not at every wave.
+    unreachable: BTreeSet<(Pid, Signal)>,
+    /// What went on to main.
+    pub(super) forwarded: BTreeSet<Signal>,
     /// There from the verdict on.
     pub(super) teardown: Option<Teardown>,
 }
@@ -105,6 +113,8 @@ impl Group {
             state,
             lives: vec![Life::NotStarted; plan.members.len()],
             timers: Timers::default(),
+            unreachable: BTreeSet::new(),
+            forwarded: BTreeSet::new(),
             teardown: None,
             plan: Rc::new(plan),
         }
@@ -118,6 +128,12 @@ impl Group {
     /// Why it ends, once that is decided.
     pub fn verdict(&self) -> Option<&Verdict> {
         self.teardown.as_ref().map(|teardown| &teardown.verdict)
+    }
+
+    /// When everything must be over, the last words too: [`LEAVE_AFTER`] the deadline. `None`
+    /// before the verdict.
+    pub fn leave_by(&self) -> Option<Moment> {
+        self.teardown.as_ref().map(|teardown| teardown.deadline.plus(LEAVE_AFTER))
     }
 
     /// When the next timer is due; send [`Event::Tick`] then.
@@ -176,7 +192,7 @@ impl Group {
             (
                 S::Preparing | S::Starting | S::Running | S::Stopping | S::Killing,
                 E::SignalFailed(failure),
-            ) => out.push(Action::Record(Happening::SignalFailed(failure))),
+            ) => self.signal_failed(failure, &mut out),
 
             // No timer is armed before the verdict, and a walk's answer is of no use then.
             (S::Preparing, E::Proceed | E::Spawned { .. })
@@ -289,10 +305,17 @@ impl Group {
         let entry = if let Some(why) = refusal {
             Happening::NotForwarded(signal, why)
         } else {
+            self.forwarded.insert(signal);
             out.push(Action::Forward(signal));
             Happening::Forwarded(signal)
         };
         out.push(Action::Record(entry));
+    }
+
+    fn signal_failed(&mut self, failure: SignalFailure, out: &mut Vec<Action>) {
+        if self.unreachable.insert((failure.pid, failure.signal)) {
+            out.push(Action::Record(Happening::SignalFailed(failure)));
+        }
     }
 
     /// Ends before the verdict: the first that may not be is the verdict.
@@ -321,6 +344,11 @@ impl Group {
                     status,
                     lived,
                     together,
+                    forwarded: matches!(
+                        status,
+                        Status::Killed(signal)
+                            if member == MemberId::MAIN && self.forwarded.contains(&signal)
+                    ),
                     out_of_memory: ends.out_of_memory,
                 });
                 EndMeaning::Culprit

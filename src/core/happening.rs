@@ -125,7 +125,8 @@ pub struct Decided {
     pub stopping: Vec<MemberId>,
     /// Members that had not been started and never will be.
     pub not_started: Vec<MemberId>,
-    /// Processes that the culprit left behind, if it looks as if it put itself into the background.
+    /// Processes that the culprit may have left behind, if it ended with 0 at once: its own, and
+    /// those of nobody known that are younger than it.
     pub background: Vec<Straggler>,
 }
 
@@ -136,6 +137,8 @@ pub struct Straggler {
     pub key: ProcessKey,
     /// Its name.
     pub name: String,
+    /// When it started, rounded down to a clock tick.
+    pub started: Moment,
     /// Whose it was, if that is known.
     pub member: Option<MemberId>,
 }
@@ -164,8 +167,21 @@ pub struct Over {
     pub forced: Vec<MemberId>,
     /// Stragglers that needed SIGKILL.
     pub forced_stragglers: Vec<Straggler>,
+    /// Whether SIGKILL was sent at all: it also reaches what could not be seen.
+    pub killing: Killing,
     /// Members that even SIGKILL did not end in time.
     pub left: Vec<MemberId>,
     /// Stragglers that even SIGKILL did not end in time.
     pub left_stragglers: Vec<Straggler>,
+    /// Whether the wait for what was killed ran out.
+    pub gave_up: bool,
+}
+
+/// Whether a teardown needed SIGKILL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Killing {
+    /// Everything ended before the deadline.
+    NotNeeded,
+    /// Something did not.
+    Needed,
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::event::{Action, Ends, Found};
 use super::exit::{MainEnd, exit_code};
 use super::group::{Group, Life, State};
-use super::happening::{EndMeaning, GraceOver, Happening, Over, Straggler};
+use super::happening::{EndMeaning, GraceOver, Happening, Killing, Over, Straggler};
 use super::ids::{MemberId, Moment};
+use super::teardown::Thaw;
 use super::timers::Timer;
 
 /// The next wave of SIGKILL comes after this long, or with a SIGCHLD.
@@ -17,6 +18,8 @@ const WAVE_GAP: Duration = Duration::from_millis(1);
 const FREEZE_FROM_WAVE: u32 = 4;
 /// How long after the deadline what cannot be killed is waited for.
 pub const GIVE_UP_AFTER: Duration = Duration::from_millis(500);
+/// How long after the deadline fateshare has left, whatever happens.
+pub const LEAVE_AFTER: Duration = Duration::from_millis(900);
 /// How long the walk that names what is left may stay unanswered.
 const LAST_WALK: Duration = Duration::from_millis(100);
 impl Group {
@@ -24,13 +27,13 @@ impl Group {
         let Some(teardown) = &mut self.teardown else {
             return;
         };
-        if !std::mem::replace(&mut teardown.moved, true) {
+        if std::mem::replace(&mut teardown.thaw, Thaw::Used) == Thaw::Unused {
             self.timers.arm(Timer::GiveUp, now.plus(GIVE_UP_AFTER));
         }
     }
 
     /// The deadline: SIGKILL to everything that is left.
-    pub(super) fn kill(&mut self, now: Moment, hurried: bool, out: &mut Vec<Action>) {
+    pub(super) fn kill(&mut self, now: Moment, out: &mut Vec<Action>) {
         self.say_verdict(out);
         self.tell_all(now, out);
         self.timers.clear();
@@ -39,6 +42,7 @@ impl Group {
         let Some(teardown) = &mut self.teardown else {
             return;
         };
+        let hurried = teardown.hurried;
         teardown.forced.clone_from(&members);
         teardown.forced_stragglers.clone_from(&teardown.stragglers);
         let entry = GraceOver {
@@ -129,13 +133,19 @@ impl Group {
             return;
         };
         let code = exit_code(self.plan.exit_codes, &teardown.verdict.cause, main, main_stop);
+        let mut forced = std::mem::take(&mut teardown.forced);
+        forced.retain(|member| !left_members.contains(member));
+        let mut forced_stragglers = std::mem::take(&mut teardown.forced_stragglers);
+        forced_stragglers.retain(|it| !left.iter().any(|other| other.key == it.key));
         let over = Over {
             code,
             took: now.since(teardown.verdict.at),
-            forced: std::mem::take(&mut teardown.forced),
-            forced_stragglers: std::mem::take(&mut teardown.forced_stragglers),
+            forced,
+            forced_stragglers,
+            killing: if teardown.waves > 0 { Killing::Needed } else { Killing::NotNeeded },
             left: left_members,
             left_stragglers: left,
+            gave_up: teardown.giving_up,
         };
         out.push(Action::Record(Happening::Over(over)));
         out.push(Action::End(code));

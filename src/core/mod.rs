@@ -44,10 +44,10 @@ pub use exit::{MainEnd, NOT_EXECUTABLE, NOT_FOUND, OWN_FAILURE, exit_code};
 pub use forward::{forwarded, wanted};
 pub use group::{Group, MemberPlan, Plan, State};
 pub use happening::{
-    Decided, EndMeaning, GraceOver, Happening, MemberEnded, NotForwarded, Over, Straggler,
+    Decided, EndMeaning, GraceOver, Happening, Killing, MemberEnded, NotForwarded, Over, Straggler,
 };
 pub use ids::{MemberId, Moment, Pid, ProcessKey, Status};
-pub use killing::{GIVE_UP_AFTER, WAVE_EVERY};
+pub use killing::{GIVE_UP_AFTER, LEAVE_AFTER, WAVE_EVERY};
 pub use sentences::{Importance, Line, opening, render};
 pub use teardown::HURRY_AFTER;
 pub use timers::Timer;

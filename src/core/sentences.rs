@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::event::{Before, Received, Sender, SignalFailure, SpawnFailure, Target};
 use super::foreground;
 use super::happening::{
-    Decided, EndMeaning, GraceOver, Happening, MemberEnded, NotForwarded, Over, Straggler,
+    Decided, EndMeaning, GraceOver, Happening, Killing, MemberEnded, NotForwarded, Over, Straggler,
 };
 use super::ids::{MemberId, Status};
 use super::verdict::{Cause, MemberEnd};
@@ -82,8 +82,11 @@ pub fn render(launch: &Launch, happening: &Happening) -> Option<Line> {
             I::Warn,
             "was frozen or suspended during the teardown: gave members time again".to_owned(),
         ),
-        Happening::Hurried => (I::Warn, "asked again to stop: not waiting any longer".to_owned()),
-        Happening::GraceOver(over) => return writer.grace_over(over),
+        Happening::Hurried => (
+            I::Warn,
+            "asked during the teardown to stop at once: not waiting any longer".to_owned(),
+        ),
+        Happening::GraceOver(over) => return Some(writer.grace_over(over)),
         Happening::KillWave { number, freeze } => {
             let first = if *freeze { "SIGSTOP, then " } else { "" };
             (I::Debug, format!("wave {number}: {first}SIGKILL to everything left"))
@@ -258,6 +261,8 @@ impl Writer<'_> {
     fn member_ended(&self, end: &MemberEnd, background: &[Straggler]) -> String {
         let mut text = format!("{} (pid {}) {}", self.name(end.member), end.pid, end.status);
         text.push_str(&self.why(end));
+        let background: Vec<&Straggler> =
+            background.iter().filter(|straggler| self.is_of(straggler, end.member)).collect();
         if !background.is_empty() {
             let flag = background.iter().find_map(|straggler| foreground::flag(&straggler.name));
             let names: Vec<String> = background
@@ -289,11 +294,34 @@ impl Writer<'_> {
         text
     }
 
+    /// Whether a process that was left behind is this member's: it was seen under it, there is no
+    /// other member, or its name stands in this member's command and in no other's.
+    fn is_of(&self, straggler: &Straggler, member: MemberId) -> bool {
+        if straggler.member.is_some() || self.launch.members.len() == 1 {
+            return true;
+        }
+        let mut named = MemberId::all(self.launch.members.len())
+            .filter(|member| self.command_names(*member, &straggler.name));
+        named.next() == Some(member) && named.next().is_none()
+    }
+
+    /// Whether a member's command holds this program name, be it in a string for its shell.
+    fn command_names(&self, member: MemberId, name: &str) -> bool {
+        let Some(member) = self.launch.members.get(member.index()) else { return false };
+        let text = member.argv.iter().map(|word| word.to_string_lossy());
+        text.into_iter().any(|text| {
+            text.split(|c: char| c.is_whitespace() || c == '/' || "'\"=;&|()".contains(c))
+                // The kernel keeps 15 bytes of a name.
+                .any(|word| !name.is_empty() && word.get(..15).unwrap_or(word) == name)
+        })
+    }
+
     /// What is known beyond the bare status.
     fn why(&self, end: &MemberEnd) -> String {
         let shell = self.form(end.member) != CommandForm::List;
         match end.status {
             Status::Killed(Signal::KILL) if end.out_of_memory => ": out of memory".to_owned(),
+            Status::Killed(_) if end.forwarded => ", which fateshare had forwarded".to_owned(),
             Status::Killed(_) => ", not by fateshare".to_owned(),
             Status::Exited(137) if end.out_of_memory => {
                 " (probably out of memory in a child)".to_owned()
@@ -318,7 +346,7 @@ impl Writer<'_> {
     }
 
     /// Says what did not stop, and what to do about it.
-    fn grace_over(&self, over: &GraceOver) -> Option<Line> {
+    fn grace_over(&self, over: &GraceOver) -> Line {
         let mut who = Vec::new();
         if !over.members.is_empty() {
             who.push(self.names(&over.members));
@@ -327,18 +355,19 @@ impl Writer<'_> {
             who.push(self.stragglers(&over.stragglers));
         }
         if who.is_empty() {
-            return None;
+            // As PID 1 SIGKILL reaches what no walk could see.
+            who.push("what fateshare cannot see".to_owned());
         }
         let (who, after) = (who.join("; "), span(over.after));
         let text = if over.hurried {
-            format!("{who} did not stop within {after}: SIGKILL, because a second request came")
+            format!("{who} did not stop within {after}: SIGKILL, because it was asked for")
         } else {
             format!(
                 "{who} did not stop within {after}: SIGKILL. Raise grace_period, and keep it 1s \
                  below your platform's (Docker 10s, Kubernetes 30s, ECS 30s)"
             )
         };
-        Some(Line { importance: Importance::Warn, text })
+        Line { importance: Importance::Warn, text }
     }
 
     fn over(&self, over: &Over) -> String {
@@ -349,10 +378,12 @@ impl Writer<'_> {
         if !over.forced_stragglers.is_empty() {
             forced.push(self.stragglers(&over.forced_stragglers));
         }
-        let killed = if forced.is_empty() {
-            "nobody had to be killed".to_owned()
-        } else {
-            format!("had to kill {}", forced.join("; "))
+        let nobody_left = over.left.is_empty() && over.left_stragglers.is_empty();
+        let killed = match over.killing {
+            Killing::NotNeeded => "nobody had to be killed".to_owned(),
+            Killing::Needed if !forced.is_empty() => format!("had to kill {}", forced.join("; ")),
+            Killing::Needed if nobody_left => "had to kill what it could not see".to_owned(),
+            Killing::Needed => "nobody else had to be killed".to_owned(),
         };
         let mut left = Vec::new();
         if !over.left.is_empty() {
@@ -361,7 +392,9 @@ impl Writer<'_> {
         if !over.left_stragglers.is_empty() {
             left.push(self.stragglers(&over.left_stragglers));
         }
-        let left = if left.is_empty() {
+        let left = if left.is_empty() && over.gave_up {
+            ", could not see whether all of it is gone".to_owned()
+        } else if left.is_empty() {
             String::new()
         } else {
             format!(", could not be killed and left to the kernel: {}", left.join("; "))

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::event::{Action, Ends, Found, Received, Seen, Sender, Target};
+use super::event::{Action, Ends, Found, Received, Seen, Sender, TICK, Target};
 use super::forward::is_stop_request;
 use super::group::{Group, Life, State};
 use super::happening::{Decided, EndMeaning, Happening, MemberEnded, Straggler};
@@ -36,6 +36,13 @@ fn may_be_in_background(cause: &Cause) -> bool {
     )
 }
 
+/// Whether the deadline was moved after a freeze: that is done once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Thaw {
+    Unused,
+    Used,
+}
+
 /// All that is known from the verdict on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Teardown {
@@ -54,7 +61,8 @@ pub(super) struct Teardown {
     pub(super) next_walk_from: Moment,
     pub(super) walk_by: Moment,
     pub(super) last_hurry: Option<Moment>,
-    pub(super) moved: bool,
+    pub(super) hurried: bool,
+    pub(super) thaw: Thaw,
     pub(super) blind: bool,
     pub(super) waves: u32,
     pub(super) last_wave: Moment,
@@ -77,6 +85,8 @@ impl Group {
         let deadline = now.plus(self.plan.grace);
         let profile_runs = was_preparing && !matches!(cause, Cause::ProfileExited(_));
         self.state = State::Stopping;
+        // Nothing more is forwarded, and the verdict has its answer.
+        self.forwarded.clear();
         self.teardown = Some(Teardown {
             verdict: Verdict { at: now, cause },
             deadline,
@@ -88,7 +98,8 @@ impl Group {
             next_walk_from: Moment::ZERO,
             walk_by: now.plus(WALK_BY),
             last_hurry: None,
-            moved: false,
+            hurried: false,
+            thaw: Thaw::Unused,
             blind: false,
             waves: 0,
             last_wave: Moment::ZERO,
@@ -180,9 +191,13 @@ impl Group {
         };
         let background = match &teardown.verdict.cause {
             Cause::MemberEnded(end) if may_be_in_background(&teardown.verdict.cause) => {
-                let of_it = |member: Option<MemberId>| member.is_none_or(|it| it == end.member);
-                let left = teardown.stragglers.iter().filter(|straggler| of_it(straggler.member));
-                left.cloned().collect()
+                let age = teardown.verdict.at.since_start().saturating_sub(end.lived);
+                let of_it = |straggler: &&Straggler| {
+                    // Start times are rounded down to a tick.
+                    let younger = straggler.started.plus(TICK) >= Moment::at(age);
+                    straggler.member.map_or(younger, |member| member == end.member)
+                };
+                teardown.stragglers.iter().filter(of_it).cloned().collect()
             }
             _ => Vec::new(),
         };
@@ -312,7 +327,7 @@ impl Group {
     pub(super) fn straggler(&self, seen: &Seen) -> Straggler {
         let known = self.teardown.as_ref().and_then(|it| it.known.get(&seen.key).copied());
         let member = seen.under.or(known).or_else(|| self.owner(seen.group, seen.session));
-        Straggler { key: seen.key, name: seen.name.clone(), member }
+        Straggler { key: seen.key, name: seen.name.clone(), started: seen.started, member }
     }
 
     fn tell_straggler(&mut self, straggler: Straggler, out: &mut Vec<Action>) {
@@ -370,9 +385,11 @@ impl Group {
         let before = teardown.last_hurry.replace(now).unwrap_or(teardown.verdict.at);
         let before = before.max(teardown.verdict.at);
         if now.since(before) >= HURRY_AFTER {
+            // By the timer, not at once: ends of this wake-up come before it.
             teardown.deadline = now;
+            teardown.hurried = true;
+            self.timers.arm(Timer::Deadline, now);
             out.push(Action::Record(Happening::Hurried));
-            self.kill(now, true, out);
         }
     }
 
@@ -381,10 +398,10 @@ impl Group {
         let Some(teardown) = &mut self.teardown else {
             return;
         };
-        if teardown.moved {
+        if teardown.thaw == Thaw::Used {
             return;
         }
-        teardown.moved = true;
+        teardown.thaw = Thaw::Used;
         teardown.deadline = now.plus(teardown.deadline.since(since).min(THAW_GRACE));
         let to = teardown.deadline;
         self.timers.arm(Timer::Deadline, to);
@@ -393,7 +410,7 @@ impl Group {
 
     pub(super) fn tick_while_stopping(&mut self, now: Moment, out: &mut Vec<Action>) {
         if self.timers.take_due(Timer::Deadline, now) {
-            self.kill(now, false, out);
+            self.kill(now, out);
             return;
         }
         if self.timers.take_due(Timer::AfterMain, now) {

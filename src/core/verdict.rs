@@ -43,6 +43,8 @@ pub struct MemberEnd {
     pub lived: Duration,
     /// Members that ended in the same wake-up, which nobody can put in an order.
     pub together: Vec<(MemberId, Status)>,
+    /// Whether the signal that killed it was one that fateshare had forwarded.
+    pub forwarded: bool,
     /// Whether the container ran out of memory in the same wake-up.
     pub out_of_memory: bool,
 }

@@ -9,6 +9,7 @@ mod prepare;
 mod wait;
 
 use std::io;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -19,6 +20,10 @@ use crate::sys::spawn::Spawner;
 use crate::sys::{memory, process};
 use crate::voice::{Level, Voice};
 use perform::Shell;
+use wait::Waiter;
+
+/// Our own last lines are few: a reader that takes them drop by drop does not hold us longer.
+const LONGEST_FLUSH: Duration = Duration::from_secs(1);
 
 /// Runs the group until nothing is left of it, and gives the exit code.
 ///
@@ -35,15 +40,17 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
     }
     let signals = Signals::catch(&core::wanted(&launch.stop_on)).context("cannot catch signals")?;
     signals::unblock_all();
-    let spawner = Spawner::new().context("cannot open /dev/null for sidecars")?;
+    let waiter = Waiter::new(&signals).context("cannot make the event loop")?;
+    let spawner = Spawner::new().context("cannot make a stack for new processes")?;
 
     let group = Group::new(Plan::from(launch));
     let mut shell = Shell::new(launch, group, role, signals, spawner);
     shell.start();
     memory::give_back();
-    let code = wait::until_over(&mut shell);
-    voice.flush();
-    code
+    let code = waiter.until_over(&mut shell);
+    let now = shell.now();
+    voice.flush(shell.leave_by().map_or(LONGEST_FLUSH, |by| by.since(now).min(LONGEST_FLUSH)));
+    Ok(code)
 }
 
 /// Before Linux 5.9 there is no such call, before 5.11 no such flag, and old seccomp profiles

@@ -11,15 +11,15 @@ use crate::core::{
     SignalFailure, SpawnFailure, State, Target,
 };
 use crate::spec::{CommandForm, Launch, Signal};
-use crate::sys::process::Role;
+use crate::sys::process::{self, Role};
 use crate::sys::reap::{Reaped, reap};
 use crate::sys::signals::Signals;
 use crate::sys::spawn::Spawner;
 use crate::sys::{clock, kill, procfs};
 
 /// So many children are reaped in one wake-up, so that a storm of orphans cannot keep us from
-/// signals and deadlines.
-const REAPS_AT_ONCE: usize = 10_000;
+/// signals and deadlines: some milliseconds.
+const REAPS_AT_ONCE: usize = 500;
 
 /// A group's core with everything that it needs to act.
 pub(super) struct Shell<'a> {
@@ -37,8 +37,9 @@ pub(super) struct Shell<'a> {
     pids: Vec<Option<Pid>>,
     history: History,
     begin: Duration,
-    /// Children that ended before SIGCHLD was caught announce themselves to nobody.
-    never_reaped: bool,
+    /// Whether to reap without being told: children that ended before SIGCHLD was caught announce
+    /// themselves to nobody, and a storm of ends is taken in parts.
+    unreaped: bool,
     code: Option<u8>,
 }
 
@@ -62,7 +63,7 @@ impl<'a> Shell<'a> {
             pids: vec![None; launch.members.len()],
             history: History::default(),
             begin: clock::monotonic(),
-            never_reaped: true,
+            unreaped: true,
             code: None,
         }
     }
@@ -70,6 +71,8 @@ impl<'a> Shell<'a> {
     /// Begins the group's life: every program is found first, so that a command that does not
     /// exist starts nothing.
     pub(super) fn start(&mut self) {
+        // A stop request that is pending already wins: nothing is started at all.
+        while self.wake(None) {}
         match prepare::find_programs(self.launch, &self.inherited) {
             Ok(programs) => {
                 self.programs = programs;
@@ -107,11 +110,12 @@ impl<'a> Shell<'a> {
             self.tell(event);
         }
         // After the verdict the last child may go without a SIGCHLD of its own: ask each time.
-        let mut more = false;
-        let first = std::mem::take(&mut self.never_reaped);
-        if child || first || self.group.state() >= State::Stopping {
-            let (ends, unfinished) = self.reap();
-            more = unfinished;
+        if child || self.unreaped || self.group.state() >= State::Stopping {
+            let ends = self.reap();
+            if self.unreaped && self.group.state() >= State::Running {
+                // A storm of forks leaves us a hundredth of the processor, and us alone to end it.
+                process::go_first();
+            }
             if !ends.members.is_empty() || ends.orphans > 0 || ends.none_left {
                 self.tell(Event::Ends(ends));
             }
@@ -121,7 +125,7 @@ impl<'a> Shell<'a> {
         if self.group.next_timer().is_some_and(|at| at <= woke) {
             self.tell(Event::Tick);
         }
-        more || self.group.state() != before
+        self.code.is_none() && (self.unreaped || self.group.state() != before)
     }
 
     /// Lets the core step, performs its actions, and tells it what came of them, until it is
@@ -144,8 +148,8 @@ impl<'a> Shell<'a> {
             Action::ComeBack => {
                 let (received, child) = self.take_signals();
                 events.extend(received);
-                if child {
-                    events.push_back(Event::Ends(self.reap().0));
+                if child || self.unreaped {
+                    events.push_back(Event::Ends(self.reap()));
                 }
                 events.push_back(Event::Proceed);
             }
@@ -153,18 +157,22 @@ impl<'a> Shell<'a> {
                 self.signal(MemberId::MAIN, Target::Leader, signal, events);
             }
             Action::Stop { member, signal, target } => {
-                self.signal(member, target, signal, events);
-                self.signal(member, target, Signal::CONT, events);
-            }
-            Action::StopStraggler { key, signal } => {
-                for signal in [signal, Signal::CONT] {
-                    if let Err(error) = kill::straggler(key, signal) {
-                        events.push_back(failed(key.pid, None, signal, &error));
-                    }
+                if self.signal(member, target, signal, events) {
+                    self.signal(member, target, Signal::CONT, events);
                 }
             }
-            Action::Walk => events.push_back(Event::Found(procfs::walk(&self.leaders, self.now()))),
+            Action::StopStraggler { key, signal } => {
+                let sent = kill::straggler(key, signal);
+                if let Err(error) = sent.and_then(|()| kill::straggler(key, Signal::CONT)) {
+                    events.push_back(failed(key.pid, None, signal, &error));
+                }
+            }
+            Action::Walk => {
+                process::go_first();
+                events.push_back(Event::Found(procfs::walk(&self.leaders, self.now())));
+            }
             Action::KillWave { freeze } => {
+                process::go_first();
                 for (pid, error) in kill::wave(self.role, &self.leaders, freeze) {
                     let member = self.leaders.get(&pid).copied();
                     events.push_back(failed(pid, member, Signal::KILL, &error));
@@ -200,20 +208,20 @@ impl<'a> Shell<'a> {
             .map_err(|(step, error)| prepare::explain(member, id, file, step, &error))
     }
 
-    /// Signals a member's leader or group, if the leader is not reaped.
+    /// Signals a member's leader or group, if the leader is not reaped; says whether that worked.
     fn signal(
         &self,
         member: MemberId,
         target: Target,
         signal: Signal,
         events: &mut VecDeque<Event>,
-    ) {
-        let Some(pid) = self.pids.get(member.index()).copied().flatten() else {
-            return;
-        };
-        if let Err(error) = kill::leader(pid, target, signal) {
-            events.push_back(failed(pid, Some(member), signal, &error));
+    ) -> bool {
+        let Some(pid) = self.pids.get(member.index()).copied().flatten() else { return false };
+        let sent = kill::leader(pid, target, signal);
+        if let Err(error) = &sent {
+            events.push_back(failed(pid, Some(member), signal, error));
         }
+        sent.is_ok()
     }
 
     /// Takes what has come: signals as events, and whether SIGCHLD was among them.
@@ -243,9 +251,10 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Reaps what has ended; the second is whether more may be there.
-    fn reap(&mut self) -> (Ends, bool) {
+    /// Reaps what has ended, in parts if it is very much.
+    fn reap(&mut self) -> Ends {
         let mut ends = Ends::default();
+        self.unreaped = false;
         for _ in 0..REAPS_AT_ONCE {
             match reap() {
                 Ok(Reaped::Child(pid, status)) => match self.leaders.remove(&pid) {
@@ -255,18 +264,24 @@ impl<'a> Shell<'a> {
                     }
                     None => ends.orphans += 1,
                 },
-                Ok(Reaped::NoneEnded) => return (ends, false),
+                Ok(Reaped::NoneEnded) => return ends,
                 Ok(Reaped::NoChildren) => {
                     ends.none_left = true;
-                    return (ends, false);
+                    return ends;
                 }
                 Err(error) => {
                     tracing::error!("cannot reap children: {error}");
-                    return (ends, false);
+                    return ends;
                 }
             }
         }
-        (ends, true)
+        self.unreaped = true;
+        ends
+    }
+
+    /// When we must have left at the latest, once a teardown is on.
+    pub(super) fn leave_by(&self) -> Option<Moment> {
+        self.group.leave_by()
     }
 }
 

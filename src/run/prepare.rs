@@ -104,7 +104,7 @@ fn find(member: &Member, inherited: &Inherited) -> Result<PathBuf, SpawnFailure>
                 hint: missing_hint(member, &named),
                 ..failure(
                     SpawnFailureKind::NotFound,
-                    format!("program {named}: not found ({looked})"),
+                    format!("program {named}: not found ({})", shorten(&looked)),
                 )
             },
             Unusable::NotExecutable { path, why } => failure(
@@ -113,6 +113,15 @@ fn find(member: &Member, inherited: &Inherited) -> Result<PathBuf, SpawnFailure>
             ),
         }
     })
+}
+
+/// A search path can be very long; its beginning tells which one it is.
+fn shorten(text: &str) -> String {
+    const LONGEST: usize = 200;
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 fn missing_hint(member: &Member, program: &str) -> Option<String> {
@@ -172,7 +181,7 @@ pub(super) fn explain(
             let dir = member.working_dir.as_deref().unwrap_or(Path::new("."));
             other(&format!("working_dir {}", dir.display()))
         }
-        Step::Stdin => other("its standard input"),
+        Step::Stdin => other("its standard input (/dev/null)"),
         Step::Signals => other("its signal mask"),
         Step::Execute => explain_execute(member, file, error),
     };
@@ -191,21 +200,23 @@ fn explain_execute(member: &Member, file: &Path, error: &io::Error) -> SpawnFail
             )),
             None => failure(SpawnFailureKind::NotFound, format!("program {shown}: {error}")),
         },
-        K::OutOfMemory => failure(SpawnFailureKind::Other, format!("program {shown}: {error}")),
         K::ArgumentListTooLong => failure(
             SpawnFailureKind::Other,
             format!("program {shown}: its command and environment are too long: {error}"),
         ),
-        _ => {
-            let text = error.to_string();
-            // ENOEXEC has no kind of its own.
-            let hint = text.starts_with("Exec format error").then(|| {
+        K::PermissionDenied | K::ExecutableFileBusy | K::IsADirectory | K::InvalidInput => {
+            not_executable(format!("program {shown}: {error}"))
+        }
+        // ENOEXEC has no kind of its own.
+        _ if error.to_string().starts_with("Exec format error") => SpawnFailure {
+            hint: Some(
                 "A script needs a first line such as #!/bin/sh; a binary must be built for this \
                  machine's architecture"
-                    .to_owned()
-            });
-            SpawnFailure { hint, ..not_executable(format!("program {shown}: {text}")) }
-        }
+                    .to_owned(),
+            ),
+            ..not_executable(format!("program {shown}: {error}"))
+        },
+        _ => failure(SpawnFailureKind::Other, format!("program {shown}: {error}")),
     }
 }
 

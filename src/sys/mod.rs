@@ -2,7 +2,8 @@
 //!
 //! One file a subject. The functions are thin: what to do is decided by the callers, what a call
 //! needs to be right (order, races, what the kernel really returns) is written here. None of them
-//! blocks, but for [`output`], which only the voice thread uses.
+//! waits for another process, but for [`output`], which only the voice thread uses, and
+//! [`spawn`], until the child has executed its program; looking at files is as slow as they are.
 
 pub mod clock;
 pub mod executable;

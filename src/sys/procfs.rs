@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{clock, process};
 use crate::core::{Found, MemberId, Moment, Pid, ProcessKey, Seen, TICK};
@@ -24,11 +25,13 @@ pub fn runs(pid: Pid, file: &Path) -> Option<bool> {
 
 /// Whether `/proc` is there and shows our own PID namespace; otherwise why not.
 pub fn usable() -> Result<(), String> {
-    let own = process::own_pid();
-    match stat(Pid(0)) {
-        Some(stat) if stat.key.pid == own => Ok(()),
-        Some(_) => Err("/proc belongs to another PID namespace".to_owned()),
-        None => Err("/proc is not mounted".to_owned()),
+    match fs::read("/proc/self/stat") {
+        Ok(text) if parse(&text).is_some_and(|stat| stat.key.pid == process::own_pid()) => Ok(()),
+        Ok(_) => Err("/proc belongs to another PID namespace".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err("/proc is not mounted".to_owned())
+        }
+        Err(error) => Err(format!("cannot read /proc: {error}")),
     }
 }
 
@@ -47,14 +50,15 @@ pub struct Stat {
     pub group: Pid,
     /// Its session.
     pub session: Pid,
+    /// How many threads it has.
+    pub threads: u32,
 }
 
-/// Reads it; `Pid(0)` means ourselves. `None` if there is no such process, or no `/proc`.
+/// Reads it; `None` if there is no such process, or no `/proc`.
 pub fn stat(pid: Pid) -> Option<Stat> {
-    let path = if pid.0 == 0 { "/proc/self/stat".to_owned() } else { format!("/proc/{pid}/stat") };
     // A name has at most 64 bytes (kernel threads), all numbers together fit beside it.
     let mut text = Vec::with_capacity(512);
-    fs::File::open(path).ok()?.read_to_end(&mut text).ok()?;
+    fs::File::open(format!("/proc/{pid}/stat")).ok()?.read_to_end(&mut text).ok()?;
     parse(&text)
 }
 
@@ -70,8 +74,9 @@ fn parse(text: &[u8]) -> Option<Stat> {
     let parent = number(fields.next()?)?;
     let group = number(fields.next()?)?;
     let session = number(fields.next()?)?;
-    // Fields 7 to 21 lie between the session and the start time.
-    let start_ticks = number(fields.nth(15)?)?;
+    // Fields 7 to 19 lie between the session and the number of threads, 21 before the start time.
+    let threads = number(fields.nth(13)?)?;
+    let start_ticks = number(fields.nth(1)?)?;
     Some(Stat {
         key: ProcessKey { pid: Pid(pid), start_ticks },
         name,
@@ -79,12 +84,17 @@ fn parse(text: &[u8]) -> Option<Stat> {
         parent: Pid(parent),
         group: Pid(group),
         session: Pid(session),
+        threads,
     })
 }
 
 fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.trim().parse().ok()
 }
+
+/// A walk takes no longer than this. Among thousands of processes that come and go it sees a part,
+/// and the next one the rest; signals, ends and the deadline are more important.
+const LONGEST_WALK: Duration = Duration::from_millis(50);
 
 /// Walks over our descendants; `leaders` are the members' living (un-reaped) leaders. `now` is the
 /// present on the group's clock, for start times.
@@ -94,48 +104,74 @@ pub fn walk(leaders: &BTreeMap<Pid, MemberId>, now: Moment) -> Found {
     if let Err(why) = usable() {
         return Found { blind: Some(why), ..Found::default() };
     }
-    let mut seen = |pid: Pid, under: Option<MemberId>| {
-        let stat = stat(pid).filter(|stat| !matches!(stat.state, b'Z' | b'X'))?;
+    let mut look = |pid: Pid, under: Option<MemberId>| {
+        let Some(stat) = stat(pid) else { return Looked::Gone };
+        if matches!(stat.state, b'Z' | b'X') {
+            // The first thread has ended; others may live on, and have children.
+            return if stat.threads > 1 { Looked::Hollow } else { Looked::Gone };
+        }
         let age = boot.saturating_sub(ticks(stat.key.start_ticks));
         let started = Moment::at(now.since_start().saturating_sub(age));
         let Stat { key, name, group, session, .. } = stat;
-        Some(Seen { key, under, group, session, started, name })
+        Looked::Alive(Seen { key, under, group, session, started, name })
     };
+    let in_time = || clock::monotonic().saturating_sub(begin) < LONGEST_WALK;
     let processes = if has_children_lists() {
-        by_children(leaders, &mut seen)
+        descend(leaders, &mut children, &mut look, &in_time)
     } else {
-        by_parents(leaders, &mut seen)
+        let mut by_parent = by_parent();
+        // Each list is taken once, so that nothing can go round in a circle.
+        let mut children = |pid: Pid| by_parent.remove(&pid).unwrap_or_default();
+        descend(leaders, &mut children, &mut look, &in_time)
     };
     Found { processes, took: clock::monotonic().saturating_sub(begin), blind: None }
 }
 
-fn ticks(count: u64) -> std::time::Duration {
-    TICK.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
+/// What a look at one process shows.
+enum Looked {
+    Alive(Seen),
+    /// A zombie whose other threads live.
+    Hollow,
+    Gone,
+}
+
+/// Goes down from ourselves. Leaders are not reported, what is below them is theirs.
+fn descend(
+    leaders: &BTreeMap<Pid, MemberId>,
+    children: &mut dyn FnMut(Pid) -> Vec<Pid>,
+    look: &mut dyn FnMut(Pid, Option<MemberId>) -> Looked,
+    in_time: &dyn Fn() -> bool,
+) -> Vec<Seen> {
+    let mut found = Vec::new();
+    let mut open: Vec<(Pid, Option<MemberId>)> = vec![(process::own_pid(), None)];
+    while let Some((parent, under)) = open.pop() {
+        for child in children(parent) {
+            if !in_time() {
+                return found;
+            }
+            if let Some(member) = leaders.get(&child) {
+                open.push((child, Some(*member)));
+                continue;
+            }
+            match look(child, under) {
+                Looked::Gone => continue,
+                Looked::Hollow => {}
+                Looked::Alive(seen) => found.push(seen),
+            }
+            open.push((child, under));
+        }
+    }
+    found
+}
+
+fn ticks(count: u64) -> Duration {
+    let milliseconds = u64::try_from(TICK.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(count.saturating_mul(milliseconds))
 }
 
 /// Whether the kernel was built with `CONFIG_PROC_CHILDREN`.
 fn has_children_lists() -> bool {
     fs::exists("/proc/thread-self/children").unwrap_or(false)
-}
-
-type Look<'a> = dyn FnMut(Pid, Option<MemberId>) -> Option<Seen> + 'a;
-
-/// Goes down from ourselves by the lists of children that each thread has.
-fn by_children(leaders: &BTreeMap<Pid, MemberId>, look: &mut Look<'_>) -> Vec<Seen> {
-    let mut found = Vec::new();
-    let mut open: Vec<(Pid, Option<MemberId>)> = vec![(process::own_pid(), None)];
-    while let Some((parent, under)) = open.pop() {
-        for child in children(parent) {
-            if let Some(member) = leaders.get(&child) {
-                open.push((child, Some(*member)));
-            } else {
-                found.extend(look(child, under));
-                // Down from a zombie too: its threads may live on and have children.
-                open.push((child, under));
-            }
-        }
-    }
-    found
 }
 
 /// Our own children, zombies too; nothing where `/proc` does not show them.
@@ -162,8 +198,8 @@ fn children(pid: Pid) -> Vec<Pid> {
     children
 }
 
-/// One scan of all processes, then down from ourselves by their parents.
-fn by_parents(leaders: &BTreeMap<Pid, MemberId>, look: &mut Look<'_>) -> Vec<Seen> {
+/// One scan of all processes: their children by parent.
+fn by_parent() -> BTreeMap<Pid, Vec<Pid>> {
     let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).map(Pid);
@@ -171,20 +207,7 @@ fn by_parents(leaders: &BTreeMap<Pid, MemberId>, look: &mut Look<'_>) -> Vec<See
             children.entry(stat.parent).or_default().push(stat.key.pid);
         }
     }
-    let mut found = Vec::new();
-    let mut open: Vec<(Pid, Option<MemberId>)> = vec![(process::own_pid(), None)];
-    while let Some((parent, under)) = open.pop() {
-        // Each list is taken once, so that nothing can go round in a circle.
-        for child in children.remove(&parent).unwrap_or_default() {
-            if let Some(member) = leaders.get(&child) {
-                open.push((child, Some(*member)));
-            } else {
-                found.extend(look(child, under));
-                open.push((child, under));
-            }
-        }
-    }
-    found
+    children
 }
 
 #[cfg(test)]
@@ -196,7 +219,7 @@ mod tests {
         let line = b"7 (a b) S (c)) T 1 7 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1 2\n";
         let stat = parse(line).expect("it is a whole line");
         assert_eq!(stat.key, ProcessKey { pid: Pid(7), start_ticks: 4711 });
-        assert_eq!((stat.name.as_str(), stat.state), ("a b) S (c)", b'T'));
+        assert_eq!((stat.name.as_str(), stat.state, stat.threads), ("a b) S (c)", b'T', 1));
         assert_eq!((stat.parent, stat.group, stat.session), (Pid(1), Pid(7), Pid(9)));
         assert_eq!(parse(b"7 (a) S 1"), None, "a torn line is no process");
     }
@@ -222,19 +245,21 @@ mod tests {
             under.sort();
             under
         };
-        let mut look = |pid: Pid, member: Option<MemberId>| {
-            let stat = stat(pid)?;
-            Some(Seen {
-                key: stat.key,
+        let mut look = |pid: Pid, member: Option<MemberId>| match stat(pid) {
+            Some(Stat { key, name, group, session, .. }) => Looked::Alive(Seen {
+                key,
                 under: member,
-                group: stat.group,
-                session: stat.session,
+                group,
+                session,
                 started: Moment::ZERO,
-                name: stat.name,
-            })
+                name,
+            }),
+            None => Looked::Gone,
         };
-        let one = under(by_children(&leaders, &mut look));
-        let other = under(by_parents(&leaders, &mut look));
+        let one = under(descend(&leaders, &mut children, &mut look, &|| true));
+        let mut scanned = by_parent();
+        let mut by_scan = |pid: Pid| scanned.remove(&pid).unwrap_or_default();
+        let other = under(descend(&leaders, &mut by_scan, &mut look, &|| true));
         for key in &one {
             let _ = super::super::kill::straggler(*key, crate::spec::Signal::KILL);
         }

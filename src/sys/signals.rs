@@ -5,10 +5,12 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal as NixSignal, sigaction};
+use signal_hook::flag;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
@@ -26,6 +28,25 @@ pub fn block_all() {
 /// Unblocks every signal of this thread, whatever was blocked when we were started.
 pub fn unblock_all() {
     let _ = SigSet::empty().thread_set_mask();
+}
+
+/// Does some work that may wait for somebody (a spec from a pipe, a message to a full terminal)
+/// while nothing is started: a request to stop ends us at once, with 128 + its number.
+///
+/// Called and left with all signals blocked. As PID 1 a handler is needed for that: its default
+/// would be to ignore the signal.
+pub fn interruptible<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+    let idle = Arc::new(AtomicBool::new(true));
+    for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM] {
+        let code = i32::from(signal.shell_code());
+        flag::register_conditional_shutdown(signal.number(), code, Arc::clone(&idle))?;
+    }
+    unblock_all();
+    let result = work();
+    block_all();
+    // From here on they are a matter of the group again: the handlers do nothing any more.
+    idle.store(false, Ordering::SeqCst);
+    Ok(result)
 }
 
 /// Whether a signal waits to be taken off the socket, and which they are.
@@ -118,6 +139,9 @@ pub(super) fn set_default(number: libc::c_int) -> libc::c_int {
     let default: KernelAction = [libc::SIG_DFL, 0, 0, 0];
     action(number, &raw const default, std::ptr::null_mut())
 }
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("the kernel's form of a signal action is written down for 64-bit systems only");
 
 /// The kernel's own form of an action: handler, flags, restorer, mask (on `x86_64`; without a
 /// restorer one word shorter elsewhere). All zeroes is the default disposition everywhere.

@@ -89,7 +89,7 @@ impl Program {
 #[derive(Debug)]
 pub struct Spawner {
     stack: Stack,
-    null: File,
+    null: Option<File>,
 }
 
 /// What the child is given, and what it gives back. Shared memory: it outlives the call, because
@@ -111,8 +111,7 @@ struct Shared {
 impl Spawner {
     /// Gets ready. Call it after the signal handlers are in place.
     pub fn new() -> io::Result<Self> {
-        let null = File::options().read(true).open("/dev/null")?;
-        Ok(Self { stack: Stack::new()?, null })
+        Ok(Self { stack: Stack::new()?, null: None })
     }
 
     /// Starts a program as the leader of a process group of its own, with default dispositions, an
@@ -120,6 +119,7 @@ impl Spawner {
     ///
     /// On failure the child, if there was one, is a zombie that the reaper finds like any orphan.
     pub fn spawn(&mut self, program: &Program) -> Result<Pid, (Step, io::Error)> {
+        let stdin = self.stdin(program.stdin).map_err(|error| (Step::Stdin, error))?;
         let argv = null_ended(&program.argv);
         let env = null_ended(&program.env);
         let mut shared = Shared {
@@ -127,10 +127,7 @@ impl Spawner {
             argv: argv.as_ptr(),
             env: env.as_ptr(),
             dir: program.dir.as_ref().map_or(ptr::null(), |dir| dir.as_ptr()),
-            stdin: match program.stdin {
-                Stdin::Inherit => -1,
-                Stdin::Null => self.null.as_raw_fd(),
-            },
+            stdin,
             parent: super::process::own_pid().0,
             resets: signals::not_default(),
             step: 0,
@@ -156,6 +153,19 @@ impl Spawner {
         let step = unsafe { ptr::read_volatile(&raw const shared.step) };
         let step = CHILD_STEPS.get(step).copied().unwrap_or(Step::Execute);
         Err((step, io::Error::from_raw_os_error(errno)))
+    }
+
+    /// The descriptor to read from, -1 for the inherited one. `/dev/null` is opened when it is
+    /// first needed: an image without it can still run a single program.
+    fn stdin(&mut self, stdin: Stdin) -> io::Result<c_int> {
+        if stdin == Stdin::Inherit {
+            return Ok(-1);
+        }
+        let null = match self.null.take() {
+            Some(null) => null,
+            None => File::options().read(true).open("/dev/null")?,
+        };
+        Ok(self.null.insert(null).as_raw_fd())
     }
 }
 

@@ -12,13 +12,13 @@ use std::thread;
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::sys::output;
-use queue::Queue;
+use queue::{Queue, Weight};
 
 /// The target of lines that are written at every level but `off`.
 pub const ALWAYS: &str = "fateshare::always";
@@ -93,9 +93,9 @@ impl Voice {
     }
 
     /// Waits until everything is written, but no longer than [`FLUSH_WITHOUT_PROGRESS`] after the
-    /// last byte that was taken.
-    pub fn flush(&self) {
-        self.queue.wait_until_empty(FLUSH_WITHOUT_PROGRESS);
+    /// last byte that was taken, and no longer than `limit` in all.
+    pub fn flush(&self, limit: Duration) {
+        self.queue.wait_until_empty(FLUSH_WITHOUT_PROGRESS, limit);
     }
 }
 
@@ -139,17 +139,29 @@ where
 }
 
 impl<'a> MakeWriter<'a> for Voice {
-    type Writer = &'a Self;
+    type Writer = Lines<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        self
+        Lines { voice: self, weight: Weight::Ordinary }
+    }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Self::Writer {
+        let always = meta.target() == ALWAYS;
+        Lines { voice: self, weight: if always { Weight::Always } else { Weight::Ordinary } }
     }
 }
 
+/// Where `tracing` puts the lines of one event.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    voice: &'a Voice,
+    weight: Weight,
+}
+
 /// `tracing` hands over each line whole.
-impl io::Write for &Voice {
+impl io::Write for Lines<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.queue.put(line);
+        self.voice.queue.put(line, self.weight);
         Ok(line.len())
     }
 

@@ -7,6 +7,7 @@ use crate::support::{Group, Mode, Running, Shell, in_both_modes};
 in_both_modes![
     each_signal_reaches_main_alone,
     nothing_is_forwarded_after_the_verdict,
+    a_forwarded_signal_that_ends_main_is_named,
     a_shell_that_stays_is_spared,
 ];
 
@@ -59,6 +60,13 @@ fn nothing_is_forwarded_after_the_verdict(mode: Mode) {
     std::fs::write(group.dir().join("go"), "").expect("the trigger");
     let ended = group.end();
     ended.code(0).logged("web: got SIGUSR1", 0).logged("web: got SIGHUP", 0);
+}
+
+fn a_forwarded_signal_that_ends_main_is_named(mode: Mode) {
+    let mut group = Group::new(mode).main("web", "wait").start();
+    group.wait_started(&["web"]);
+    group.signal(Signal::SIGUSR1);
+    group.end().code(138).verdict(&["was killed by SIGUSR1, which fateshare had forwarded"]);
 }
 
 fn a_shell_that_stays_is_spared(mode: Mode) {

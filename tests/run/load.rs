@@ -4,11 +4,17 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Argv, Group, Mode, in_both_modes, proc};
+use crate::support::{Argv, Group, Mode, heavy, in_both_modes, proc};
 
-in_both_modes![twenty_thousand_orphans, ten_thousand_mixed_signals, two_hundred_fifty_six_members];
+in_both_modes![
+    twenty_thousand_orphans,
+    a_storm_of_ends_is_taken_to_its_end,
+    ten_thousand_mixed_signals,
+    two_hundred_fifty_six_members,
+];
 
 fn twenty_thousand_orphans(mode: Mode) {
+    let _alone = heavy();
     // Each subshell starts a hundred processes that end at once, and ends without waiting for any:
     // all of them are left to `fateshare`. Two members do it side by side, as fast as they can.
     let script = "i=0; while [ $i -lt 100 ]; do \
@@ -28,6 +34,30 @@ fn twenty_thousand_orphans(mode: Mode) {
     let ended = group.end();
     ended.code(0).verdict(&["SIGTERM from "]);
     ended.logged("web: got SIGTERM", 1).logged("config-server: got SIGTERM", 1);
+}
+
+fn a_storm_of_ends_is_taken_to_its_end(mode: Mode) {
+    let _alone = heavy();
+    // More than one wake-up takes, and one SIGCHLD tells of all of it: each subshell leaves one
+    // process to fateshare, which is stopped meanwhile.
+    let script = "cd ${LOG%/*}; until [ -e go ]; do sleep 0.01; done; \
+                  i=0; while [ $i -lt 1500 ]; do (: &); i=$((i+1)); done; \
+                  exec $FIXTURE $LOG web exit-on=TERM:0 wait";
+    let mut group = Group::new(mode).main("sh", Argv(&["/bin/sh", "-c", script])).start();
+    let fateshare = group.fateshare();
+    group.until("main runs", |_| (!proc::children(fateshare).is_empty()).then_some(()));
+    group.signal(Signal::SIGSTOP);
+    group.wait_state(fateshare, 'T');
+    std::fs::write(group.dir().join("go"), "").expect("the trigger");
+    group.wait_started(&["web"]);
+    group.until("most have ended", |_| {
+        let zombies = proc::children(fateshare).iter().filter(|(_, it)| it.state == 'Z').count();
+        (zombies > 1_200).then_some(())
+    });
+    group.signal(Signal::SIGCONT);
+    group.wait_no_zombies();
+    group.signal(Signal::SIGTERM);
+    group.end().code(0);
 }
 
 fn ten_thousand_mixed_signals(mode: Mode) {

@@ -14,6 +14,7 @@ in_both_modes![
     a_directory_is_not_executable,
     a_command_that_the_shell_does_not_find_is_mains_own_127,
     nothing_starts_when_the_spec_is_wrong,
+    a_lack_of_descriptors_starts_nothing,
 ];
 
 const MISSING: &[&str] = &["/no/such/program", "--port", "8082"];
@@ -96,4 +97,23 @@ fn nothing_starts_when_the_spec_is_wrong(mode: Mode) {
         .end();
     ended.code(125).says(&["fateshare: ", "group.yml:", "comand"]);
     assert_eq!(ended.log, "", "{ended}");
+}
+
+fn a_lack_of_descriptors_starts_nothing(mode: Mode) {
+    // How many it needs is its own affair; from some number on it runs.
+    let mut refused = 0;
+    for limit in 4..14 {
+        let group = Group::new(mode)
+            .main("web", "exit=3")
+            .after_script(&format!("ulimit -n {limit}; exec \"$@\""))
+            .start();
+        let ended = group.end();
+        if ended.code == Some(125) {
+            refused += 1;
+            ended.logged("web: started", 0);
+        } else {
+            ended.code(3).verdict(&["web (pid ", "exited with 3"]);
+        }
+    }
+    assert!(refused > 0, "some limit must have been too low");
 }

@@ -17,6 +17,8 @@ in_both_modes![
     a_members_own_stop_signal_is_used,
     a_crash_stops_with_sigterm_whatever_was_requested_before,
     the_signal_during_start_is_not_lost,
+    a_stop_that_was_there_before_starts_nothing,
+    a_stop_ends_the_wait_for_a_spec,
     a_stop_while_many_start,
     a_second_sigterm_changes_nothing,
     a_later_sigint_ends_the_grace,
@@ -140,6 +142,30 @@ fn the_signal_during_start_is_not_lost(mode: Mode) {
         .start()
         .end();
     ended.code(143).verdict(&["SIGTERM from "]);
+}
+
+fn a_stop_that_was_there_before_starts_nothing(mode: Mode) {
+    let group = Group::new(mode)
+        .main("web", "exit-on=TERM:0 wait")
+        .after_words("block=TERM send=TERM")
+        .start();
+    let ended = group.end();
+    ended.code(143).verdict(&["SIGTERM from ", "web was not started"]);
+    ended.logged("web: started", 0);
+}
+
+fn a_stop_ends_the_wait_for_a_spec(mode: Mode) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let mut group = Group::new(mode).bare(&["run", "-"]).stdin(reader).start();
+    let fateshare = group.fateshare();
+    group.until("it reads the spec", |_| {
+        let call = std::fs::read_to_string(format!("/proc/{fateshare}/syscall")).ok()?;
+        // It sleeps in `read` of descriptor 0.
+        call.starts_with("0 0x0 ").then_some(())
+    });
+    group.signal(Signal::SIGTERM);
+    group.end().code(143);
+    drop(writer);
 }
 
 fn a_stop_while_many_start(mode: Mode) {

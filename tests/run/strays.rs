@@ -1,8 +1,10 @@
 //! Nothing outlives the group: not a daemon in its own session, not a chain that forks away.
 
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::Signal;
 
-use crate::support::{Group, Mode, in_both_modes};
+use crate::support::{Group, Mode, heavy, in_both_modes};
 
 in_both_modes![
     a_double_forked_daemon_is_stopped_gracefully,
@@ -94,10 +96,11 @@ fn children_of_a_living_leader_are_left_to_it(mode: Mode) {
 }
 
 fn chains_that_fork_into_new_sessions_are_caught(mode: Mode) {
+    let _alone = heavy();
     // 32 chains. Each link takes SIGTERM and lives on, starts its successor in a new session, and
     // is gone after a few milliseconds: a list of processes is out of date before it is read.
     let chains: Vec<String> =
-        (0..32).map(|number| format!("child [ chain-{number} session chain=3000:2 ]")).collect();
+        (0..32).map(|number| format!("child [ chain-{number} session chain=3000:5 ]")).collect();
     let mut group = Group::new(mode)
         .main("web", &*format!("{} exit-on=TERM:0 wait", chains.join(" ")))
         .sidecar("config-server", "exit-on=TERM:0 wait")
@@ -110,8 +113,12 @@ fn chains_that_fork_into_new_sessions_are_caught(mode: Mode) {
         (0..32).all(|number| going(&number)).then_some(())
     });
     group.signal_member("config-server", Signal::SIGKILL);
+    let struck = Instant::now();
     let ended = group.end();
+    let took = ended.at - struck;
     ended.code(137).verdict(&["config-server (pid ", ") was killed by SIGKILL"]);
+    // The grace and 900 ms are promised; three times as much on a machine that the chains keep busy.
+    assert!(took < Duration::from_millis(5700), "took {took:?}\n{ended}");
 }
 
 fn children_that_were_there_before_are_reaped_and_swept(mode: Mode) {

@@ -14,7 +14,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use group::{Argv, Group, Shell};
@@ -99,6 +99,12 @@ pub(crate) fn cannot_run(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Not `eprintln!`: what that writes is shown for failed tests only.
     let _ = writeln!(std::io::stderr(), "{test}: cannot run here: {why}");
+}
+
+/// Held by tests that make thousands of processes: two at once would test the machine's limits.
+pub(crate) fn heavy() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits by polling until there is an answer; `None` when the limit is over.

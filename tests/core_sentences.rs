@@ -1,0 +1,288 @@
+//! What is said of each kind of end: short stories of events, and the lines that they give.
+
+use std::time::Duration;
+
+use fateshare::core::{
+    Action, Before, Ends, Event, Found, Group, Leader, MemberId, Moment, Pid, Plan, ProcessKey,
+    Received, Seen, Sender, SpawnFailure, SpawnFailureKind, Status, Unhealthy, opening, render,
+};
+use fateshare::spec::{Launch, Overlay, Signal, SpecFile, read};
+
+const WEB: MemberId = MemberId::MAIN;
+const SIDECAR: MemberId = MemberId(1);
+
+const PAIR: &str = "{main: {name: web, command: [nginx]}, \
+                    sidecars: [{name: config-server, command: [redis-server]}]}";
+
+fn launch(spec: &str) -> Launch {
+    let file = SpecFile { shown: "./fateshare.yml".to_owned(), folder: "/".into() };
+    read(spec.as_bytes(), &file, &Overlay::default()).expect("a good spec").launch
+}
+
+/// A group that runs, and every line that it says from then on.
+struct Story {
+    launch: Launch,
+    group: Group,
+    lines: Vec<String>,
+}
+
+impl Story {
+    fn of(spec: &str) -> Self {
+        let launch = launch(spec);
+        let group = Group::new(Plan::from(&launch));
+        let mut story = Self { launch, group, lines: Vec::new() };
+        story.at(0, Event::Start);
+        for (member, pid) in MemberId::all(story.launch.members.len()).zip(7..) {
+            story.at(0, Event::Spawned { member, pid: Pid(pid) });
+        }
+        story.lines.clear();
+        story
+    }
+
+    fn at(&mut self, millis: u64, event: Event) -> &mut Self {
+        let actions = self.group.step(Moment::at(Duration::from_millis(millis)), event);
+        for action in actions {
+            if let Action::Record(happening) = action
+                && let Some(line) = render(&self.launch, &happening)
+            {
+                self.lines.push(line.text);
+            }
+        }
+        self
+    }
+
+    #[track_caller]
+    fn says(&self, line: &str) -> &Self {
+        assert!(self.lines.iter().any(|said| said == line), "{line:?} in {:#?}", self.lines);
+        self
+    }
+}
+
+fn ends(members: &[(MemberId, Status)]) -> Event {
+    Event::Ends(Ends { members: members.to_vec(), ..Ends::default() })
+}
+
+fn nothing_left() -> Event {
+    Event::Ends(Ends { none_left: true, ..Ends::default() })
+}
+
+fn got(signal: Signal, sender: Sender) -> Event {
+    Event::Signal(Received { signal, sender, main_leader: Leader::Program })
+}
+
+fn stray(name: &str, started: u64) -> Seen {
+    Seen {
+        key: ProcessKey { pid: Pid(44), start_ticks: 1 },
+        under: None,
+        group: Pid(44),
+        session: Pid(44),
+        started: Moment::at(Duration::from_millis(started)),
+        name: name.to_owned(),
+    }
+}
+
+fn found(processes: Vec<Seen>) -> Event {
+    Event::Found(Found { processes, ..Found::default() })
+}
+
+#[test]
+fn the_opening_names_the_spec_and_its_members() {
+    assert_eq!(opening(&launch(PAIR)), "./fateshare.yml: web + config-server, grace 9s");
+}
+
+#[test]
+fn a_member_killed_by_somebody_else() {
+    let mut story = Story::of(PAIR);
+    story.at(9_000, ends(&[(SIDECAR, Status::Killed(Signal::KILL))]));
+    story.says("config-server (pid 8) was killed by SIGKILL, not by fateshare; stopping web");
+    story.at(9_310, ends(&[(WEB, Status::SUCCESS)])).at(9_310, nothing_left());
+    story.says("web (pid 7) exited with 0");
+    story.says("ended in 310ms, nobody had to be killed; exit 137");
+}
+
+#[test]
+fn a_member_killed_by_a_signal_that_was_forwarded() {
+    let mut story = Story::of(PAIR);
+    story.at(1_000, got(Signal::USR1, Sender::Outside));
+    story.at(1_001, ends(&[(WEB, Status::Killed(Signal::USR1))]));
+    story.says(
+        "web (pid 7) was killed by SIGUSR1, which fateshare had forwarded; stopping config-server",
+    );
+}
+
+#[test]
+fn codes_that_shells_report() {
+    let mut story = Story::of("{main: {name: web, command: 'cd / && ./server'}}");
+    story.at(9_000, ends(&[(WEB, Status::Exited(137))]));
+    story.says("web (pid 7) exited with 137 (its shell reports SIGKILL)");
+
+    let mut story = Story::of("{main: {name: web, command: ./server}}");
+    story.at(9_000, ends(&[(WEB, Status::Exited(127))]));
+    story.says("web (pid 7) exited with 127 (its shell found no such command)");
+
+    let mut story = Story::of("{main: {name: web, command: [./server]}}");
+    story.at(9_000, ends(&[(WEB, Status::Exited(137))]));
+    story.says("web (pid 7) exited with 137");
+}
+
+#[test]
+fn ends_that_nobody_can_put_in_order() {
+    let mut story = Story::of(PAIR);
+    let both = [(WEB, Status::Exited(3)), (SIDECAR, Status::Killed(Signal::SEGV))];
+    story.at(9_000, ends(&both));
+    story.says(
+        "config-server (pid 8) was killed by SIGSEGV, not by fateshare; \
+         at the same time web exited with 3",
+    );
+}
+
+#[test]
+fn out_of_memory() {
+    let mut story = Story::of(PAIR);
+    let members = vec![(SIDECAR, Status::Killed(Signal::KILL))];
+    story.at(
+        9_000,
+        Event::Ends(Ends { members, out_of_memory: true, orphans: 0, none_left: false }),
+    );
+    story.says("config-server (pid 8) was killed by SIGKILL: out of memory; stopping web");
+}
+
+#[test]
+fn a_daemon_that_went_into_the_background() {
+    let mut story = Story::of(PAIR);
+    story.at(100, ends(&[(WEB, Status::SUCCESS)]));
+    story.at(101, found(vec![stray("nginx", 90)]));
+    story.says(
+        "web (pid 7) exited with 0 and left nginx (pid 44): it put itself into the background; \
+         run it in the foreground (nginx -g 'daemon off;'); stopping config-server",
+    );
+}
+
+#[test]
+fn nobody_is_blamed_for_the_processes_of_others() {
+    // Another member's, by its command; nobody's that is known.
+    for seen in [stray("redis-server", 90), stray("sleep", 90)] {
+        let mut story = Story::of(PAIR);
+        story.at(100, ends(&[(WEB, Status::SUCCESS)])).at(101, found(vec![seen]));
+        story.says("web (pid 7) exited with 0; stopping config-server");
+    }
+    // One that ran for long and then ended in peace did not go into the background.
+    let mut story = Story::of(PAIR);
+    story.at(60_000, ends(&[(WEB, Status::SUCCESS)])).at(60_001, found(vec![stray("nginx", 90)]));
+    story.says("web (pid 7) exited with 0; stopping config-server");
+}
+
+#[test]
+fn stop_requests_and_their_senders() {
+    let bash = Sender::Process { pid: Pid(3), uid: 0, name: Some("bash".to_owned()) };
+    let nameless = Sender::Process { pid: Pid(3), uid: 1000, name: None };
+    for (signal, sender, text) in [
+        (Signal::TERM, Sender::Outside, "SIGTERM from outside this container"),
+        (Signal::INT, Sender::Terminal, "SIGINT from the terminal"),
+        (Signal::TERM, bash, "SIGTERM from pid 3 (bash)"),
+        (Signal::TERM, nameless, "SIGTERM from pid 3 (user 1000)"),
+        (Signal::QUIT, Sender::Unknown, "SIGQUIT from an unknown sender"),
+    ] {
+        let mut story = Story::of(PAIR);
+        story.at(9_000, got(signal, sender));
+        story.says(&format!("{text}; stopping web, config-server"));
+    }
+}
+
+#[test]
+fn a_failed_health_check() {
+    let unhealthy = |before| {
+        let reason = "received status code 500 in 3ms".to_owned();
+        Event::Unhealthy(Unhealthy { member: WEB, before, reason })
+    };
+    let mut story = Story::of(PAIR);
+    story.at(9_000, unhealthy(Before::Healthy));
+    story
+        .says("web became unhealthy: received status code 500 in 3ms; stopping web, config-server");
+    let mut story = Story::of(PAIR);
+    story.at(9_000, unhealthy(Before::NeverHealthy(Duration::from_mins(1))));
+    story.says(
+        "web was never healthy within 1m: received status code 500 in 3ms; \
+         stopping web, config-server",
+    );
+}
+
+#[test]
+fn a_member_that_cannot_be_started() {
+    let launch = launch(PAIR);
+    let failure = |member| SpawnFailure {
+        member,
+        kind: SpawnFailureKind::NotFound,
+        reason: "program x: not found".to_owned(),
+        hint: Some("Look there".to_owned()),
+    };
+    let mut group = Group::new(Plan::from(&launch));
+    let lines = |actions: Vec<Action>| -> Vec<String> {
+        let said = actions.into_iter().filter_map(|action| match action {
+            Action::Record(happening) => render(&launch, &happening),
+            _ => None,
+        });
+        said.map(|line| line.text).collect()
+    };
+    let said = lines(group.step(Moment::ZERO, Event::SpawnFailed(vec![failure(SIDECAR)])));
+    assert_eq!(
+        said,
+        ["config-server could not be started: program x: not found. Look there; \
+          web was not started"]
+    );
+    let mut group = Group::new(Plan::from(&launch));
+    let both = vec![failure(WEB), failure(SIDECAR)];
+    let said = lines(group.step(Moment::ZERO, Event::SpawnFailed(both)));
+    assert_eq!(said.len(), 3, "one line each, and the verdict: {said:?}");
+    assert_eq!(said[2], "web, config-server could not be started");
+}
+
+#[test]
+fn who_does_not_stop_is_named_with_the_next_move() {
+    let mut story = Story::of(PAIR);
+    story.at(0, got(Signal::TERM, Sender::Outside)).at(9_001, Event::Tick);
+    story.says(
+        "web, config-server did not stop within 9s: SIGKILL. Raise grace_period, and keep it 1s \
+         below your platform's (Docker 10s, Kubernetes 30s, ECS 30s)",
+    );
+    let dead = Status::Killed(Signal::KILL);
+    story.at(9_002, ends(&[(WEB, dead), (SIDECAR, dead)])).at(9_002, nothing_left());
+    story.says("ended in 9s, had to kill web, config-server; exit 137");
+}
+
+#[test]
+fn what_cannot_be_killed_is_named_and_was_not_killed() {
+    let mut story = Story::of(PAIR);
+    story.at(0, got(Signal::TERM, Sender::Outside)).at(9_000, Event::Tick);
+    story.at(9_001, ends(&[(WEB, Status::Killed(Signal::KILL))]));
+    story.at(9_600, Event::Tick).at(9_600, found(vec![stray("dd", 90)]));
+    story.says(
+        "ended in 9.6s, had to kill web, could not be killed and left to the kernel: \
+         config-server; dd (pid 44); exit 137",
+    );
+}
+
+#[test]
+fn a_killing_of_the_unseen_is_not_denied() {
+    let blind = || {
+        let blind = Some("/proc is not mounted".to_owned());
+        Event::Found(Found { blind, ..Found::default() })
+    };
+    let end = |story: &mut Story| {
+        story.at(0, ends(&[(WEB, Status::Exited(7))])).at(1, blind());
+        story.at(2, ends(&[(SIDECAR, Status::SUCCESS)])).at(9_000, Event::Tick);
+    };
+    let mut story = Story::of(PAIR);
+    end(&mut story);
+    story.says("cannot look for stragglers: /proc is not mounted");
+    story.at(9_001, nothing_left());
+    story.says("ended in 9s, had to kill what it could not see; exit 7");
+
+    let mut story = Story::of(PAIR);
+    end(&mut story);
+    story.at(9_600, Event::Tick).at(9_600, blind());
+    story.says(
+        "ended in 9.6s, had to kill what it could not see, could not see whether all of it is \
+         gone; exit 7",
+    );
+}
