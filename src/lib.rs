@@ -38,9 +38,11 @@
 //! # Who owns what
 //!
 //! *Reaping* has one owner, the shell: `tokio::process` and `std::process::Child` are used nowhere.
-//! *A process number* is used for a signal only while its leader is not reaped; everything else is
-//! signalled through a pidfd, checked by start time. *Time* is read by the shell alone and handed
-//! to the core. *The event list* is the single source of every line, and of the reports to come.
+//! *A process number* is used for a signal only while it cannot have come again: for leaders and,
+//! at the deadline, for our own children, which nobody but us can reap. Everything else is signalled
+//! through a pidfd (or, where there are none, at once after a look), checked by start time. *Time* is read by the shell alone and handed
+//! to the core. *The event list* is the single source of every line about a group's life, and of the
+//! reports to come.
 
 pub mod cli;
 pub mod core;

@@ -291,3 +291,94 @@ fn a_freeze_gives_back_at_most_two_seconds_and_only_once() {
     group.step(at(60_000), Event::Overslept { asleep_since: at(9_500) });
     assert_eq!(group.timer(Timer::Deadline), Some(at(60_500)));
 }
+
+fn walk_finds(seen: Seen) -> Event {
+    Event::Found(Found { processes: vec![seen], ..Found::default() })
+}
+
+fn told(actions: &[Action]) -> Vec<Signal> {
+    let signals = actions.iter().filter_map(|action| match action {
+        Action::StopStraggler { signal, .. } => Some(*signal),
+        _ => None,
+    });
+    signals.collect()
+}
+
+fn plan(sidecar: MemberPlan) -> Plan {
+    let main = MemberPlan { stop_to: StopTo::Group, ..sidecar };
+    Plan {
+        members: vec![MemberPlan { stop: StopOrder::AtOnce, ..main }, sidecar],
+        grace: Duration::from_secs(9),
+        stop_on: DEFAULT_STOP_ON.to_vec(),
+        exit_codes: ExitCodes::default(),
+        profile: false,
+    }
+}
+
+fn running(sidecar: MemberPlan) -> Group {
+    let mut group = Group::new(plan(sidecar));
+    group.step(at(0), Event::Start);
+    group.step(at(0), Event::Spawned { member: WEB, pid: Pid(7) });
+    group.step(at(0), Event::Spawned { member: SIDECAR, pid: Pid(8) });
+    group
+}
+
+const PLAIN: MemberPlan = MemberPlan {
+    stop_signal: None,
+    stop_to: StopTo::Process,
+    stop: StopOrder::AtOnce,
+    may_finish: MayFinish::Never,
+};
+
+fn left_behind(group: Pid, started: u64) -> Seen {
+    Seen {
+        key: ProcessKey { pid: Pid(44), start_ticks: 1 },
+        under: None,
+        group,
+        session: Pid(1),
+        started: at(started),
+        name: "sleep".to_owned(),
+    }
+}
+
+#[test]
+fn after_main_waits_for_two_thirds_of_the_grace() {
+    let mut group = running(MemberPlan { stop: StopOrder::AfterMain, ..PLAIN });
+    group.step(at(1_000), received(Signal::TERM, Sender::Outside));
+    assert_eq!(group.timer(Timer::AfterMain), Some(at(7_000)));
+    assert_eq!(group.timer(Timer::Deadline), Some(at(10_000)));
+}
+
+#[test]
+fn what_was_killed_is_waited_for_half_a_second() {
+    let mut group = group_in(State::Killing);
+    assert_eq!(group.timer(Timer::GiveUp), Some(at(10_500)));
+    group.step(at(10_500), Event::Tick);
+    group.step(at(10_500), Event::Found(Found::default()));
+    assert_eq!(group.state(), State::Ended);
+    assert_eq!(group.leave_by(), Some(at(10_900)));
+}
+
+#[test]
+fn who_joined_a_group_after_it_was_told_is_told_by_itself() {
+    for (started, expected) in [(900, vec![]), (1_000, vec![]), (1_010, vec![Signal::TERM])] {
+        let mut group = running(PLAIN);
+        group.step(at(1_000), received(Signal::TERM, Sender::Outside));
+        group.step(at(1_020), ends(&[(WEB, Status::SUCCESS)]));
+        let actions = group.step(at(1_030), walk_finds(left_behind(Pid(7), started)));
+        assert_eq!(told(&actions), expected, "started at {started}ms");
+    }
+}
+
+#[test]
+fn what_a_member_left_gets_its_stop_signal_and_strangers_get_sigterm() {
+    let quits = MemberPlan { stop_signal: Some(Signal::QUIT), ..PLAIN };
+    for (group_of_it, expected) in [(Pid(8), Signal::QUIT), (Pid(44), Signal::TERM)] {
+        let mut group = running(quits);
+        // The request is SIGINT, but that is for members.
+        group.step(at(1_000), received(Signal::INT, Sender::Outside));
+        group.step(at(1_020), ends(&[(SIDECAR, Status::SUCCESS)]));
+        let actions = group.step(at(1_030), walk_finds(left_behind(group_of_it, 1_015)));
+        assert_eq!(told(&actions), [expected]);
+    }
+}

@@ -147,3 +147,22 @@ fn children_of_ours(
         known.append(&mut children);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_number_now_is_not_touched() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("a child");
+        let pid = Pid(i32::try_from(child.id()).expect("a pid"));
+        let key = procfs::stat(pid).expect("it runs").key;
+        let other = ProcessKey { start_ticks: key.start_ticks + 1, ..key };
+        straggler(other, Signal::KILL).expect("that one is gone, which is no error");
+        assert!(child.try_wait().expect("its status").is_none(), "it lives on");
+        straggler(key, Signal::KILL).expect("it is there");
+        let status = child.wait().expect("its status");
+        assert!(!status.success());
+        straggler(key, Signal::KILL).expect("gone, which is no error");
+    }
+}

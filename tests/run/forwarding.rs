@@ -8,6 +8,8 @@ in_both_modes![
     each_signal_reaches_main_alone,
     nothing_is_forwarded_after_the_verdict,
     a_forwarded_signal_that_ends_main_is_named,
+    children_of_main_get_nothing,
+    a_shell_that_became_the_program_is_not_spared,
     a_shell_that_stays_is_spared,
 ];
 
@@ -67,6 +69,28 @@ fn a_forwarded_signal_that_ends_main_is_named(mode: Mode) {
     group.wait_started(&["web"]);
     group.signal(Signal::SIGUSR1);
     group.end().code(138).verdict(&["was killed by SIGUSR1, which fateshare had forwarded"]);
+}
+
+fn children_of_main_get_nothing(mode: Mode) {
+    let mut group = Group::new(mode)
+        .main("web", "child [ worker take=USR1 exit-on=TERM:0 wait ] take=USR1 exit-on=TERM:0 wait")
+        .start();
+    group.wait_started(&["web", "worker"]);
+    group.signal(Signal::SIGUSR1);
+    group.wait_for("web: got SIGUSR1");
+    group.signal(Signal::SIGTERM);
+    group.end().code(0).logged("worker: got SIGUSR1", 0);
+}
+
+fn a_shell_that_became_the_program_is_not_spared(mode: Mode) {
+    let mut group = Group::new(mode)
+        .main("web", Shell("cd / && exec $FIXTURE $LOG web take=HUP exit-on=TERM:0 wait"))
+        .start();
+    group.wait_started(&["web"]);
+    group.signal(Signal::SIGHUP);
+    group.wait_for("web: got SIGHUP");
+    group.signal(Signal::SIGTERM);
+    group.end().code(0).silent_about("not forwarded");
 }
 
 fn a_shell_that_stays_is_spared(mode: Mode) {

@@ -10,6 +10,7 @@ mod command_line;
 mod exit_codes;
 mod fate;
 mod forwarding;
+mod idle;
 mod inheritance;
 mod killed;
 mod load;

@@ -10,6 +10,7 @@ in_both_modes![
     a_command_not_found_in_path_is_127,
     a_command_not_executable_is_126,
     a_missing_interpreter_is_named,
+    a_start_that_fails_in_the_middle_stops_the_others,
     a_missing_directory_is_named,
     a_directory_is_not_executable,
     a_command_that_the_shell_does_not_find_is_mains_own_127,
@@ -62,6 +63,27 @@ fn a_missing_interpreter_is_named(mode: Mode) {
     let ended = group.main("web", Argv(&[script.as_str()])).start().end();
     // It is there and cannot be executed, as bash sees it too.
     ended.says(&["fateshare: ", "web", "/no/such/interpreter"]).code(126);
+}
+
+fn a_start_that_fails_in_the_middle_stops_the_others(mode: Mode) {
+    // The file is there, so only `execve` can tell: main runs by then, the last one never does.
+    let group = Group::new(mode).file("script", "#!/no/such/interpreter\n");
+    let script = group.dir().join("script");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("its mode");
+    let script = script.display().to_string();
+    let ended = group
+        .main("web", Argv(&["/bin/sleep", "1000"]))
+        .sidecar("config-server", Argv(&[script.as_str()]))
+        .sidecar("log-shipper", "exit-on=TERM:0 wait")
+        .env("FATESHARE_LOG", "info")
+        .start()
+        .end();
+    ended.code(126).logged("log-shipper: started", 0).verdict(&[
+        "config-server could not be started: ",
+        "/no/such/interpreter",
+        "; stopping web; log-shipper was not started",
+    ]);
+    ended.says(&["web (pid ", ") was killed by SIGTERM"]);
 }
 
 fn a_missing_directory_is_named(mode: Mode) {

@@ -243,3 +243,12 @@ fn any_signal_can_be_a_stop_request(mode: Mode) {
     ended.code(0).verdict(&["SIGWINCH from "]).logged("web: got SIGWINCH", 1);
     ended.logged("config-server: got SIGWINCH", 0).logged("config-server: got SIGTERM", 1);
 }
+
+#[test]
+fn the_sender_is_named() {
+    let mut group = Group::new(Mode::Ordinary).main("web", "exit-on=TERM:0 wait").start();
+    group.wait_started(&["web"]);
+    group.signal(Signal::SIGTERM);
+    let from = format!("SIGTERM from pid {} (", std::process::id());
+    group.end().code(0).verdict(&[&from, "; stopping web"]);
+}

@@ -11,6 +11,7 @@ in_both_modes![
     a_daemon_gets_the_stop_signal_of_the_member_it_came_from,
     a_daemon_that_ignores_sigterm_is_killed,
     a_daemon_of_a_sidecar_is_stopped_too,
+    a_daemon_that_is_stopped_can_end_by_itself,
     what_a_member_leaves_in_its_group_is_stopped,
     children_of_a_living_leader_are_left_to_it,
     chains_that_fork_into_new_sessions_are_caught,
@@ -56,6 +57,19 @@ fn a_daemon_that_ignores_sigterm_is_killed(mode: Mode) {
     let ended = group.end();
     // A stop request: the code is main's own, whatever became of the stray.
     ended.code(0).logged("daemon: got SIGTERM", 1).says(&["did not stop within 500ms: SIGKILL"]);
+}
+
+fn a_daemon_that_is_stopped_can_end_by_itself(mode: Mode) {
+    let mut group = Group::new(mode)
+        .main("web", &*format!("{} exit-on=TERM:0 wait", daemon("exit-on=TERM:0 stop wait")))
+        .top("grace_period: 30s")
+        .start();
+    group.wait_started(&["web", "daemon"]);
+    let daemon = group.pid("daemon");
+    group.wait_state(daemon, 'T');
+    group.signal(Signal::SIGTERM);
+    let ended = group.end();
+    ended.code(0).logged("daemon: ends 0", 1).says(&["nobody had to be killed"]);
 }
 
 fn a_daemon_of_a_sidecar_is_stopped_too(mode: Mode) {
