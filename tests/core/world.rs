@@ -1,15 +1,17 @@
 //! A model of what is around the core: leaders, what they leave, signals, time. It offers every
-//! move that could come next and checks the promises after each.
+//! move that could come next; `promises.rs` checks what the core makes of it.
+
+#[path = "promises.rs"]
+mod promises;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use fateshare::core::{
-    Action, Before, Cause, EndMeaning, Ends, Event, Found, GIVE_UP_AFTER, Group, HURRY_AFTER,
-    Happening, Leader, MemberEnd, MemberId, MemberPlan, Moment, Over, Pid, Plan, ProcessKey,
-    Received, Seen, Sender, SpawnFailure, SpawnFailureKind, State, Status, Target, Unhealthy,
-    Verdict,
+    Before, Cause, Ends, Event, Found, Group, HURRY_AFTER, Leader, MemberId, MemberPlan, Moment,
+    Pid, Plan, ProcessKey, Received, Seen, Sender, SpawnFailure, SpawnFailureKind, State, Status,
+    Unhealthy, Verdict,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -288,8 +290,11 @@ impl World {
                     }
                 }
                 // What is walked is what is there now.
-                let answer = if matches!(answer, Event::Found(_)) { self.walk() } else { answer };
-                self.tell(answer);
+                let walked = matches!(answer, Event::Found(_));
+                self.tell(if walked { self.walk() } else { answer });
+                if walked && self.group.state() == State::Stopping {
+                    self.check_stragglers_are_told();
+                }
             }
             Move::SpawnFails => {
                 let Some(Event::Spawned { member, .. }) = self.answers.pop_front() else {
@@ -411,200 +416,6 @@ impl World {
             name: "child".to_owned(),
         });
         Event::Found(Found { processes: processes.collect(), ..Found::default() })
-    }
-
-    /// Lets the core step, performs its actions in the model, and checks the promises.
-    fn tell(&mut self, event: Event) {
-        let told = event.clone();
-        let state_before = self.group.state();
-        let actions = self.group.step(self.now, event);
-        self.check_verdict(&told);
-        for action in &actions {
-            self.obey(action);
-        }
-        assert!(self.group.state() >= state_before, "states only go forward");
-        let timer = self.group.next_timer();
-        match self.group.state() {
-            State::Preparing | State::Starting | State::Running | State::Ended => {
-                assert_eq!(timer, None, "no timer is armed before the verdict or after the end");
-            }
-            State::Stopping | State::Killing => {
-                let waits_for_answer = !self.answers.is_empty();
-                assert!(timer.is_some() || waits_for_answer, "a teardown can never hang");
-            }
-        }
-    }
-
-    /// The verdict is the first cause, and stays.
-    fn check_verdict(&mut self, event: &Event) {
-        let verdict = self.group.verdict();
-        if let Some(before) = &self.verdict {
-            assert_eq!(verdict, Some(before), "the verdict is latched");
-            return;
-        }
-        let expected = self.expected_cause(event);
-        match (verdict, expected) {
-            (None, None) => {}
-            (Some(verdict), Some(expected)) => {
-                assert_eq!(verdict.at, self.now);
-                assert!(expected(&verdict.cause), "{event:?} gave {:?}", verdict.cause);
-            }
-            (verdict, expected) => {
-                panic!("{event:?} gave {verdict:?}, expected one: {}", expected.is_some())
-            }
-        }
-        if let Some(verdict) = verdict {
-            self.verdict = Some(verdict.clone());
-            self.kill_from = Some(self.now.plus(GRACE));
-        }
-    }
-
-    /// What the rules make of an event before the verdict, told anew.
-    #[allow(clippy::type_complexity, reason = "a predicate that is used in one place")]
-    fn expected_cause(&self, event: &Event) -> Option<Box<dyn Fn(&Cause) -> bool>> {
-        match event {
-            Event::Signal(received) if DEFAULT_STOP_ON.contains(&received.signal) => {
-                let signal = received.signal;
-                Some(Box::new(
-                    move |cause| matches!(cause, Cause::StopRequest(it) if it.signal == signal),
-                ))
-            }
-            Event::SpawnFailed(_) => Some(Box::new(|it| matches!(it, Cause::CannotStart(_)))),
-            Event::Unhealthy(_) => Some(Box::new(|it| matches!(it, Cause::Unhealthy(_)))),
-            Event::Ends(ends) => {
-                let fatal = |(member, status): &&(MemberId, Status)| {
-                    let plan = self.models[member.index()].plan;
-                    !(*status == Status::SUCCESS && plan.may_finish == MayFinish::WithZero)
-                };
-                let rank = |status: Status| match status {
-                    Status::Killed(_) => 0,
-                    Status::Exited(0) => 2,
-                    Status::Exited(_) => 1,
-                };
-                let fatal: Vec<_> = ends.members.iter().filter(fatal).copied().collect();
-                let first =
-                    fatal.iter().min_by_key(|(member, it)| (rank(*it), *member)).copied()?;
-                Some(Box::new(move |cause| {
-                    let Cause::MemberEnded(MemberEnd { member, status, together, .. }) = cause
-                    else {
-                        return false;
-                    };
-                    (*member, *status) == first && together.len() == fatal.len() - 1
-                }))
-            }
-            _ => None,
-        }
-    }
-
-    fn obey(&mut self, action: &Action) {
-        assert!(self.code.is_none(), "nothing is done after the end: {action:?}");
-        match action {
-            Action::Prepare | Action::StopPreparing(_) => panic!("there is no profile"),
-            Action::Spawn(member) => {
-                assert!(self.verdict.is_none(), "nothing is spawned after the verdict");
-                assert_eq!(self.leaders[member.index()].fate, Fate::Unborn, "spawned once");
-                self.answers.push_back(Event::Spawned { member: *member, pid: pid(*member) });
-            }
-            Action::ComeBack => self.answers.push_back(Event::Proceed),
-            Action::Forward(signal) => {
-                assert_eq!(*signal, Signal::HUP);
-                assert!(self.verdict.is_none(), "nothing is forwarded after the verdict");
-                assert_eq!(self.leaders[0].fate, Fate::Alive, "only a living main gets it");
-            }
-            Action::Stop { member, target, .. } => self.stop(*member, *target),
-            Action::StopStraggler { key, .. } => {
-                let member = self.all().find(|it| key_of_child(*it) == *key);
-                let member = member.expect("only what was found is signalled");
-                let child = &mut self.children[member.index()];
-                child.stops += 1;
-                assert_eq!(child.stops, 1, "no process gets more than one stop signal");
-                assert_eq!(
-                    self.leaders[member.index()].fate,
-                    Fate::Gone,
-                    "children of a living leader are no stragglers"
-                );
-            }
-            Action::Walk => self.answers.push_back(Event::Found(Found::default())),
-            Action::KillWave { .. } => {
-                let from = self.kill_from.expect("there is a verdict");
-                assert!(self.now >= from, "no SIGKILL before the deadline");
-                for leader in self.leaders.iter().filter(|it| it.fate == Fate::Alive) {
-                    assert_eq!(leader.stops, 1, "each leader is told to stop before SIGKILL");
-                }
-                self.waves = self.waves.saturating_add(1);
-            }
-            Action::Record(Happening::Over(over)) => self.check_over(over),
-            Action::Record(Happening::Ended(end)) => {
-                let forced = end.meaning == EndMeaning::Forced;
-                assert_eq!(forced, self.waves > 0, "forced is who ended after SIGKILL");
-            }
-            Action::Record(_) => {}
-            Action::End(code) => {
-                assert_eq!(*code, self.expected_code(), "{:?}", self.verdict);
-                self.code = Some(*code);
-            }
-        }
-    }
-
-    fn stop(&mut self, member: MemberId, target: Target) {
-        let model = self.models[member.index()];
-        let verdict_at = self.verdict.as_ref().expect("told after the verdict").at;
-        let leader = &mut self.leaders[member.index()];
-        assert_eq!(leader.fate, Fate::Alive, "a number is used only before the reap");
-        leader.stops += 1;
-        assert_eq!(leader.stops, 1, "no process gets more than one stop signal");
-        let group = model.plan.stop_to == StopTo::Group;
-        assert_eq!(target == Target::Group, group);
-        if group && model.child == Child::InGroup {
-            let child = &mut self.children[member.index()];
-            child.stops += 1;
-            assert_eq!(child.stops, 1, "no process gets more than one stop signal");
-        }
-        if model.plan.stop == StopOrder::AfterMain && self.group.state() == State::Stopping {
-            let main_gone =
-                self.leaders[0].fate != Fate::Alive && self.children[0].fate != Fate::Alive;
-            let late = self.now.since(verdict_at) >= GRACE / 3 * 2;
-            assert!(main_gone || late, "after_main waits for main and what it left");
-        }
-    }
-
-    /// It ends when nothing is left, or names what is.
-    fn check_over(&self, over: &Over) {
-        let alive = |processes: &[Process]| -> Vec<MemberId> {
-            self.all().filter(|member| processes[member.index()].fate == Fate::Alive).collect()
-        };
-        let (leaders, children) = (alive(&self.leaders), alive(&self.children));
-        assert_eq!(over.left, leaders, "it names the members that are left");
-        let named: Vec<ProcessKey> = over.left_stragglers.iter().map(|it| it.key).collect();
-        let keys: Vec<ProcessKey> = children.iter().map(|it| key_of_child(*it)).collect();
-        assert_eq!(named, keys, "it names the stragglers that are left");
-        if !leaders.is_empty() || !children.is_empty() {
-            let from = self.kill_from.expect("there is a verdict");
-            assert!(self.now >= from.plus(GIVE_UP_AFTER), "it waits for what it killed");
-        }
-    }
-
-    /// A function of the verdict, the spec and, for a stop request only, main's end.
-    fn expected_code(&self) -> u8 {
-        let flat = |status: Status| match status {
-            Status::Exited(code) => code,
-            Status::Killed(signal) => 128 + u8::try_from(signal.number()).expect("small"),
-        };
-        match &self.verdict.as_ref().expect("there is a verdict").cause {
-            Cause::MemberEnded(end) => match (end.member.0, end.status) {
-                (0, Status::SUCCESS) => codes().main_success,
-                (_, Status::SUCCESS) => codes().sidecar_success,
-                (_, status) => flat(status),
-            },
-            Cause::StopRequest(request) => match (self.main_end, self.leaders[0].fate) {
-                (Some(status), _) => flat(status),
-                (None, Fate::Alive) => 137,
-                (None, _) => 128 + u8::try_from(request.signal.number()).expect("small"),
-            },
-            Cause::CannotStart(_) => 127,
-            Cause::Unhealthy(_) => codes().unhealthy,
-            Cause::ProfileExited(code) => *code,
-        }
     }
 
     fn nothing_left(&self) -> bool {
