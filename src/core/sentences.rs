@@ -378,13 +378,6 @@ impl Writer<'_> {
         if !over.forced_stragglers.is_empty() {
             forced.push(self.stragglers(&over.forced_stragglers));
         }
-        let nobody_left = over.left.is_empty() && over.left_stragglers.is_empty();
-        let killed = match over.killing {
-            Killing::NotNeeded => "nobody had to be killed".to_owned(),
-            Killing::Needed if !forced.is_empty() => format!("had to kill {}", forced.join("; ")),
-            Killing::Needed if nobody_left => "had to kill what it could not see".to_owned(),
-            Killing::Needed => "nobody else had to be killed".to_owned(),
-        };
         let mut left = Vec::new();
         if !over.left.is_empty() {
             left.push(self.names(&over.left));
@@ -392,13 +385,20 @@ impl Writer<'_> {
         if !over.left_stragglers.is_empty() {
             left.push(self.stragglers(&over.left_stragglers));
         }
-        let left = if left.is_empty() && over.gave_up {
-            ", could not see whether all of it is gone".to_owned()
-        } else if left.is_empty() {
-            String::new()
-        } else {
-            format!(", could not be killed and left to the kernel: {}", left.join("; "))
-        };
-        format!("ended in {}, {killed}{left}; exit {}", span(over.took), over.code)
+        let mut outcome = Vec::new();
+        if !forced.is_empty() {
+            outcome.push(format!("had to kill {}", forced.join("; ")));
+        }
+        if !left.is_empty() {
+            outcome.push(format!("could not kill {}: left to the kernel", left.join("; ")));
+        }
+        if outcome.is_empty() {
+            outcome.push(match (over.killing, over.gave_up) {
+                (Killing::NotNeeded, _) => "nobody had to be killed".to_owned(),
+                (Killing::Needed, false) => "had to kill what it could not see".to_owned(),
+                (Killing::Needed, true) => "something is left that it cannot see".to_owned(),
+            });
+        }
+        format!("ended in {}, {}; exit {}", span(over.took), outcome.join(", "), over.code)
     }
 }
