@@ -104,7 +104,11 @@ fn find(member: &Member, inherited: &Inherited) -> Result<PathBuf, SpawnFailure>
                 hint: missing_hint(member, &named),
                 ..failure(
                     SpawnFailureKind::NotFound,
-                    format!("program {named}: not found ({})", shorten(&looked)),
+                    if looked == named {
+                        format!("program {named}: not found")
+                    } else {
+                        format!("program {named}: not found ({})", shorten(&looked))
+                    },
                 )
             },
             Unusable::NotExecutable { path, why } => failure(

@@ -67,10 +67,10 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
             return Err(format!("needs a unit: `{0}M` or `{0}G`, for example", shorten(amount)));
         }
         "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        "t" | "tb" | "tib" => 1 << 40,
+        "k" | "ki" | "kb" | "kib" => 1 << 10,
+        "m" | "mi" | "mb" | "mib" => 1 << 20,
+        "g" | "gi" | "gb" | "gib" => 1 << 30,
+        "t" | "ti" | "tb" | "tib" => 1 << 40,
         _ => {
             return Err(format!(
                 "has the unknown unit `{}`: K, M, G and T are known (base 1024)",
@@ -166,6 +166,7 @@ mod tests {
     #[test]
     fn sizes_are_base_1024_in_every_spelling() {
         for (text, bytes) in [
+            ("512Mi", 512 << 20),
             ("64M", 64 << 20),
             ("64MB", 64 << 20),
             ("64mib", 64 << 20),
