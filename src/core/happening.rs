@@ -80,8 +80,6 @@ pub enum NotForwarded {
     NoMain,
     /// Main's leader is still our shell, and the signal would end it.
     ShellLeads,
-    /// The group is being taken down.
-    Teardown,
     /// Signals of this kind stay with fateshare.
     NotOfThatKind,
 }

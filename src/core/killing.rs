@@ -22,6 +22,7 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_millis(500);
 pub const LEAVE_AFTER: Duration = Duration::from_millis(900);
 /// How long the walk that names what is left may stay unanswered.
 const LAST_WALK: Duration = Duration::from_millis(100);
+
 impl Group {
     pub(super) fn overslept_while_killing(&mut self, now: Moment) {
         let Some(teardown) = &mut self.teardown else {

@@ -195,9 +195,6 @@ impl Writer<'_> {
             NotForwarded::NoMain => {
                 (Importance::Debug, format!("{signal} was not forwarded: {main} does not run"))
             }
-            NotForwarded::Teardown => {
-                (Importance::Debug, format!("{signal} was not forwarded: the group is ending"))
-            }
             NotForwarded::NotOfThatKind => {
                 (Importance::Debug, format!("{signal} is never forwarded"))
             }

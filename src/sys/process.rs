@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::libc;
-use nix::unistd::{getpid, getppid};
+use nix::unistd::getpid;
 
 use crate::core::Pid;
 
@@ -19,11 +19,6 @@ pub enum Role {
 /// Our own process number.
 pub fn own_pid() -> Pid {
     Pid(getpid().as_raw())
-}
-
-/// The process that started us, or that adopted us since.
-pub fn parent_pid() -> Pid {
-    Pid(getppid().as_raw())
 }
 
 /// Takes up our role: PID 1 has it by birth, any other process asks for its orphans
