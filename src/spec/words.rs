@@ -16,13 +16,18 @@ pub(super) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
         .or_else(|| extended(&written, known))
 }
 
-/// `working_directory` for `working_dir`: too many letters for a slip of the finger, still meant.
+/// `working_directory` for `working_dir`, `no_new_privileges` for `no_new_privs`: too many letters
+/// for a slip of the finger, still meant.
 fn extended<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
-    known
-        .iter()
-        .copied()
-        .filter(|word| word.len() >= 4 && written.len() >= 4)
-        .find(|word| written.starts_with(&plain(word)) || plain(word).starts_with(written))
+    /// A beginning that two words do not have in common by chance.
+    const LONG: usize = 8;
+    known.iter().copied().find(|word| {
+        let word = plain(word);
+        let same =
+            written.chars().zip(word.chars()).take_while(|(one, other)| one == other).count();
+        let shorter = written.chars().count().min(word.chars().count());
+        same >= LONG || (same >= 4 && same == shorter)
+    })
 }
 
 /// How many slips are still a slip: short words resemble everything.
@@ -62,7 +67,8 @@ fn distance(left: &str, right: &str) -> usize {
 mod tests {
     use super::*;
 
-    const KEYS: [&str; 6] = ["command", "working_dir", "env", "stop", "stop_to", "may_finish"];
+    const KEYS: [&str; 7] =
+        ["command", "working_dir", "env", "stop", "stop_to", "may_finish", "no_new_privs"];
 
     #[test]
     fn a_slip_finds_the_key_that_was_meant() {
@@ -75,6 +81,7 @@ mod tests {
             ("ENV", "env"),
             ("stop-to", "stop_to"),
             ("may finish", "may_finish"),
+            ("noNewPrivileges", "no_new_privs"),
         ] {
             assert_eq!(nearest(written, &KEYS), Some(meant), "{written}");
         }
@@ -82,7 +89,7 @@ mod tests {
 
     #[test]
     fn another_word_finds_nothing() {
-        for written in ["", "image", "volumes", "x", &"command".repeat(20)] {
+        for written in ["", "image", "volumes", "x", "no_news", &"command".repeat(20)] {
             assert_eq!(nearest(written, &KEYS), None, "{written}");
         }
     }
