@@ -92,6 +92,14 @@ fn dump(launch: &Launch) -> String {
         .expect("written");
         writeln!(out, "  in {:?}, memory {:?}", member.working_dir, member.memory)
             .expect("written");
+        writeln!(
+            out,
+            "  as {:?}, oom_score_adj {:?}, no_new_privs {}",
+            member.user.as_ref().map(ToString::to_string),
+            member.oom_score_adj,
+            member.no_new_privs
+        )
+        .expect("written");
         for (name, value) in &member.env {
             writeln!(out, "  {name} = {value:?}").expect("written");
         }

@@ -113,6 +113,18 @@ impl<'a> Cursor<'a> {
         None
     }
 
+    /// How much more, or less, than its size the kernel's out-of-memory killer holds against a
+    /// process.
+    pub(super) fn oom_score_adj(&self, findings: &mut Findings) -> Option<i16> {
+        if let Node::Number(Some(number), _) = self.node
+            && let Ok(score @ -1000..=1000) = i16::try_from(*number)
+        {
+            return Some(score);
+        }
+        self.must_be("a whole number from -1000 to 1000", findings);
+        None
+    }
+
     /// A duration; a bare whole number is seconds.
     pub(super) fn duration(&self, findings: &mut Findings) -> Option<Duration> {
         self.quantity(parse_duration, "a duration such as `9s`", findings)
@@ -205,9 +217,13 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The value of a key. `null` is the same as not there: generators of JSON write it so.
     pub(super) fn get(&self, key: &str) -> Option<Cursor<'a>> {
+        self.get_even_null(key).filter(|found| *found.node != Node::Null)
+    }
+
+    /// The value of a key, `null` too.
+    pub(super) fn get_even_null(&self, key: &str) -> Option<Cursor<'a>> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        let found =
-            Cursor { node: &entry.value, place: self.place.value(entry), name: format!("`{key}`") };
-        (*found.node != Node::Null).then_some(found)
+        let place = self.place.value(entry);
+        Some(Cursor { node: &entry.value, place, name: format!("`{key}`") })
     }
 }

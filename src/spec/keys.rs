@@ -18,10 +18,21 @@ const TOP: [&str; 7] =
 /// Keys of the whole group that the design has and this release has not.
 const TOP_LATER: [&str; 2] = ["platform", "profile"];
 /// Keys of every member.
-const MEMBER: [&str; 8] =
-    ["name", "command", "working_dir", "env", "stop_signal", "stop_to", "memory", "health_check"];
+const MEMBER: [&str; 11] = [
+    "name",
+    "command",
+    "working_dir",
+    "env",
+    "user",
+    "stop_signal",
+    "stop_to",
+    "memory",
+    "oom_score_adj",
+    "no_new_privs",
+    "health_check",
+];
 /// Keys of every member that the design has and this release has not.
-const MEMBER_LATER: [&str; 4] = ["readiness_check", "user", "no_new_privs", "oom_score_adj"];
+const MEMBER_LATER: [&str; 1] = ["readiness_check"];
 /// Keys of sidecars alone.
 const SIDECAR: [&str; 2] = ["stop", "may_finish"];
 /// Keys of `exit_codes`.

@@ -1,6 +1,7 @@
 //! The domain types of a launch spec: valid once built.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Member {
     pub working_dir: Option<PathBuf>,
     /// Changes to the inherited environment, in order: `None` unsets.
     pub env: Vec<(String, Option<String>)>,
+    /// Whom it runs as; `None` is fateshare's own user.
+    pub user: Option<UserName>,
     /// Unset: the signal of the stop request, SIGTERM for any other verdict.
     pub stop_signal: Option<Signal>,
     /// Who gets the stop signal.
@@ -46,6 +49,32 @@ pub struct Member {
     pub may_finish: MayFinish,
     /// Bytes; told to the member as `MEMORY_LIMIT`. The container enforces.
     pub memory: Option<u64>,
+    /// Its `oom_score_adj`, -1000 to 1000 (`proc_pid_oom_score_adj(5)`); `None` is fateshare's own.
+    /// It can only be raised, which only the host can tell.
+    pub oom_score_adj: Option<i16>,
+    /// Whether it and what it starts can never gain privileges (`PR_SET_NO_NEW_PRIVS`).
+    pub no_new_privs: bool,
+}
+
+/// A user and maybe a group, as they were written: names or numbers ([`UserName::parse`]). Who
+/// they are, only the image's files can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserName {
+    /// A name; digits are always a number, see [`parse_id`](super::parse_id).
+    pub user: String,
+    /// The same for the group, when one was written.
+    pub group: Option<String>,
+}
+
+/// As it was written: `app:www`.
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.user)?;
+        match &self.group {
+            Some(group) => write!(f, ":{group}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How a command was written, and so who stands between fateshare and the program.

@@ -9,7 +9,7 @@ use super::env::{self, Environment};
 use super::keys::{self, Level};
 use super::node::Node;
 use super::problem::shown;
-use super::{CommandForm, MayFinish, Member, Signal, StopOrder, StopTo, health};
+use super::{CommandForm, MayFinish, Member, Signal, StopOrder, StopTo, health, user};
 
 /// What a member takes from its group.
 pub(super) struct Group<'a> {
@@ -45,11 +45,14 @@ impl Group<'_> {
             form,
             working_dir: None,
             env: self.env.clone(),
+            user: None,
             stop_signal: None,
             stop_to: default_stop_to(form),
             stop: StopOrder::AtOnce,
             may_finish: MayFinish::Never,
             memory: None,
+            oom_score_adj: None,
+            no_new_privs: false,
         }
     }
 
@@ -135,6 +138,10 @@ impl Group<'_> {
         if let Some(cursor) = fields.get("env") {
             member.env = env::layered(self.env, env::read(&cursor, findings));
         }
+        // `null` too: a template whose variable is empty must not run as root in silence.
+        if let Some(cursor) = fields.get_even_null("user") {
+            member.user = user::read(&cursor, findings);
+        }
         if let Some(cursor) = fields.get("stop_signal") {
             member.stop_signal = read_stop_signal(&cursor, findings);
         }
@@ -148,6 +155,14 @@ impl Group<'_> {
         }
         if let Some(bytes) = member.memory {
             env::tell_memory(&mut member.env, bytes);
+        }
+        if let Some(cursor) = fields.get("oom_score_adj") {
+            member.oom_score_adj = cursor.oom_score_adj(findings);
+        }
+        if let Some(cursor) = fields.get("no_new_privs")
+            && let Some(no_new_privs) = cursor.boolean(findings)
+        {
+            member.no_new_privs = no_new_privs;
         }
     }
 

@@ -26,12 +26,13 @@ mod reader;
 mod signal;
 mod source;
 mod units;
+mod user;
 mod words;
 
 pub use document::{Document, Finding, LARGEST, Secrecy};
 pub use launch::{
     CommandForm, DEFAULT_GRACE, DEFAULT_STOP_ON, ExitCodes, Launch, MayFinish, Member, StopOrder,
-    StopTo,
+    StopTo, UserName,
 };
 pub use node::{Entry, Node, Place};
 pub use overlay::{Overlay, from_command_line, split_sidecar};
@@ -40,3 +41,4 @@ pub use reader::{Reading, read};
 pub use signal::Signal;
 pub use source::{LOOKED_FOR, Source, SpecFile, find};
 pub use units::{LONGEST_GRACE, parse_duration, parse_size};
+pub use user::{LARGEST_ID, UserFlaw, parse_id};
