@@ -14,12 +14,14 @@ use fateshare::voice::Level;
 
 fn main() {
     // First of all: a stop request that comes before we can answer it must wait, not be lost.
-    signals::block_all();
+    let blocked = signals::block_all().context("cannot block signals");
     let code = match Cli::try_parse() {
-        Ok(Cli { command: Command::Run(args) }) => run(&args).unwrap_or_else(|error| {
-            complain(&error);
-            OWN_FAILURE
-        }),
+        Ok(Cli { command: Command::Run(args) }) => {
+            blocked.and_then(|()| run(&args)).unwrap_or_else(|error| {
+                complain(&error);
+                OWN_FAILURE
+            })
+        }
         Err(error) => usage(&error),
     };
     process::leave(code);
@@ -40,8 +42,11 @@ fn complain(error: &anyhow::Error) {
         Some(problems) => format!("{problems}\n"),
         None => format!("fateshare: {error:#}\n"),
     };
-    // Nobody is left to tell if this fails.
-    let _ = signals::interruptible(|| io::stderr().write_all(text.as_bytes()));
+    let say = || io::stderr().write_all(text.as_bytes());
+    if signals::interruptible(say).is_err() {
+        // Nobody is left to tell if this fails.
+        let _ = say();
+    }
 }
 
 fn run(args: &cli::Run) -> Result<u8> {

@@ -8,13 +8,13 @@ mod world;
 use std::collections::HashSet;
 
 use fateshare::spec::{MayFinish, StopOrder, StopTo};
-use world::{Child, Clock, Counts, Model, World, kind, model};
+use world::{Child, Counts, Model, Offered, World, kind, model};
 
 const CHILDREN: [Child; 3] = [Child::None, Child::InGroup, Child::OwnSession];
 
-const WHOLE: Clock = Clock { passes: true, freezes: true };
+const WHOLE: Offered = Offered { passes: true, freezes: true, fails: false, jobs: false };
 /// Without what only multiplies the moments: a second SIGINT and a freeze.
-const PLAIN: Clock = Clock { passes: false, freezes: false };
+const PLAIN: Offered = Offered { passes: false, freezes: false, fails: false, jobs: false };
 
 /// Every main process that the spec allows.
 fn mains() -> Vec<Model> {
@@ -43,8 +43,8 @@ fn sidecars() -> Vec<Model> {
 }
 
 /// Visits every state that can be reached; returns how many, and how many moves led there.
-fn explore(models: Vec<Model>, clock: Clock, counts: &mut Counts) -> (u64, u64) {
-    let first = World::new(models, clock);
+fn explore(models: Vec<Model>, offered: Offered, counts: &mut Counts) -> (u64, u64) {
+    let first = World::new(models, offered);
     let mut seen = HashSet::from([first.fingerprint()]);
     let mut open = vec![first];
     let (mut moves, mut ends) = (0, 0);
@@ -64,17 +64,21 @@ fn explore(models: Vec<Model>, clock: Clock, counts: &mut Counts) -> (u64, u64) 
     (seen.len() as u64, moves)
 }
 
-fn explore_all(groups: impl IntoIterator<Item = Vec<Model>>, clock: Clock) -> (u64, u64) {
+fn explore_all(groups: impl IntoIterator<Item = Vec<Model>>, offered: Offered) -> (u64, u64) {
     let mut counts = Counts::new();
     let (mut states, mut moves, mut number) = (0, 0, 0);
     for models in groups {
-        let (more_states, more_moves) = explore(models, clock, &mut counts);
+        let (more_states, more_moves) = explore(models, offered, &mut counts);
         states += more_states;
         moves += more_moves;
         number += 1;
     }
     println!("{number} groups, {states} states, {moves} moves: {counts:?}");
-    let kinds = 6 + usize::from(clock.passes) + usize::from(clock.freezes);
+    let kinds = 6
+        + usize::from(offered.passes)
+        + usize::from(offered.freezes)
+        + usize::from(offered.fails)
+        + usize::from(offered.jobs);
     assert_eq!(counts.len(), kinds, "every kind of move was made: {counts:?}");
     (states, moves)
 }
@@ -83,6 +87,35 @@ fn explore_all(groups: impl IntoIterator<Item = Vec<Model>>, clock: Clock) -> (u
 fn groups_of_one() {
     let (states, _) = explore_all(mains().into_iter().map(|main| vec![main]), WHOLE);
     assert!(states > 1_000, "{states}");
+}
+
+/// Ctrl-Z, SIGCONT and a failure of our own at every moment.
+#[test]
+fn jobs_and_failures() {
+    let jobs = Offered { fails: true, jobs: true, ..PLAIN };
+    let (states, _) = explore_all(mains().into_iter().map(|main| vec![main]), jobs);
+    assert!(states > 1_000, "{states}");
+}
+
+/// Members that may not be signalled, beside others.
+#[test]
+fn members_of_other_users() {
+    use Child::{InGroup, None, OwnSession};
+    use MayFinish::Never;
+    use StopOrder::{AfterMain, AtOnce};
+    use StopTo::{Group, Process};
+    let denied = |model: Model| Model { denied: true, ..model };
+    let main = model(AtOnce, Process, Never, InGroup);
+    let last = model(AfterMain, Group, Never, None);
+    let groups = [
+        [denied(main), model(AtOnce, Process, Never, OwnSession)],
+        [denied(model(AtOnce, Group, Never, OwnSession)), denied(last)],
+        [main, denied(model(AtOnce, Process, Never, InGroup))],
+        [model(AtOnce, Group, Never, None), denied(last)],
+        [denied(main), last],
+    ];
+    let (states, _) = explore_all(groups.map(Vec::from), PLAIN);
+    assert!(states > 10_000, "{states}");
 }
 
 #[test]

@@ -8,13 +8,13 @@ mod world;
 use std::time::Duration;
 
 use fateshare::core::{
-    Action, Before, Ends, Event, Found, Group, Leader, MemberId, MemberPlan, Moment, Pid, Plan,
-    Preparation, ProcessKey, Received, Seen, Sender, SpawnFailure, SpawnFailureKind, State, Status,
-    Unhealthy,
+    Action, Before, Ends, Event, Found, Group, JobControl, Leader, MemberId, MemberPlan, Moment,
+    Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SpawnFailure, SpawnFailureKind,
+    State, Status, Unhealthy,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 use proptest::prelude::*;
-use world::{Child, Clock, Model, World, model};
+use world::{Child, Model, Offered, World, model};
 
 fn any_model(first: bool) -> impl Strategy<Value = Model> {
     let stop = if first {
@@ -29,8 +29,13 @@ fn any_model(first: bool) -> impl Strategy<Value = Model> {
     };
     let stop_to = prop_oneof![Just(StopTo::Process), Just(StopTo::Group)];
     let child = prop_oneof![Just(Child::None), Just(Child::InGroup), Just(Child::OwnSession)];
-    (stop, stop_to, may_finish, child)
-        .prop_map(|(stop, stop_to, may_finish, child)| model(stop, stop_to, may_finish, child))
+    let denied = prop::bool::weighted(0.1);
+    (stop, stop_to, may_finish, child, denied).prop_map(
+        |(stop, stop_to, may_finish, child, denied)| Model {
+            denied,
+            ..model(stop, stop_to, may_finish, child)
+        },
+    )
 }
 
 fn any_group() -> impl Strategy<Value = Vec<Model>> {
@@ -51,7 +56,7 @@ proptest! {
         models in any_group(),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 0..120),
     ) {
-        let mut world = World::new(models, Clock { passes: true, freezes: true });
+        let mut world = World::new(models, Offered { passes: true, freezes: true, fails: true, jobs: true });
         for pick in picks {
             let moves = world.some_moves();
             if moves.is_empty() {
@@ -113,6 +118,7 @@ fn plan(members: usize, profile: bool) -> Plan {
         stop_on: DEFAULT_STOP_ON.to_vec(),
         exit_codes: ExitCodes::default(),
         profile,
+        job_control: JobControl::Shell,
     }
 }
 
@@ -175,6 +181,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         any_member().prop_map(|member| {
             Event::Unhealthy(Unhealthy { member, before: Before::Healthy, reason: "no".to_owned() })
         }),
+        (1..=64).prop_filter_map("a signal", Signal::from_number).prop_map(Event::MainStopped),
+        Just(Event::OwnFailure("cannot reap children".to_owned())),
         (0_u64..4_000).prop_map(|since| Event::Overslept {
             asleep_since: Moment::at(Duration::from_millis(since)),
         }),

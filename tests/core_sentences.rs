@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use fateshare::core::{
-    Action, Before, Ends, Event, Found, Group, Leader, MemberId, Moment, Pid, Plan, ProcessKey,
-    Received, Seen, Sender, SpawnFailure, SpawnFailureKind, Status, Unhealthy, opening, render,
+    Action, Before, Ends, Event, Found, Group, JobControl, Leader, MemberId, Moment, Pid, Plan,
+    ProcessKey, Received, Seen, Sender, SignalFailure, SpawnFailure, SpawnFailureKind, State,
+    Status, Unhealthy, opening, render,
 };
 use fateshare::spec::{Launch, Overlay, Signal, SpecFile, read};
 
@@ -29,7 +30,7 @@ struct Story {
 impl Story {
     fn of(spec: &str) -> Self {
         let launch = launch(spec);
-        let group = Group::new(Plan::from(&launch));
+        let group = Group::new(Plan::new(&launch, JobControl::Nobody));
         let mut story = Self { launch, group, lines: Vec::new() };
         story.at(0, Event::Start);
         for (member, pid) in MemberId::all(story.launch.members.len()).zip(7..) {
@@ -216,7 +217,7 @@ fn a_member_that_cannot_be_started() {
         reason: "program x: not found".to_owned(),
         hint: Some("Look there".to_owned()),
     };
-    let mut group = Group::new(Plan::from(&launch));
+    let mut group = Group::new(Plan::new(&launch, JobControl::Nobody));
     let lines = |actions: Vec<Action>| -> Vec<String> {
         let said = actions.into_iter().filter_map(|action| match action {
             Action::Record(happening) => render(&launch, &happening),
@@ -230,7 +231,7 @@ fn a_member_that_cannot_be_started() {
         ["config-server could not be started: program x: not found. Look there; \
           web was not started"]
     );
-    let mut group = Group::new(Plan::from(&launch));
+    let mut group = Group::new(Plan::new(&launch, JobControl::Nobody));
     let both = vec![failure(WEB), failure(SIDECAR)];
     let said = lines(group.step(Moment::ZERO, Event::SpawnFailed(both)));
     assert_eq!(said.len(), 3, "one line each, and the verdict: {said:?}");
@@ -282,4 +283,68 @@ fn a_killing_of_the_unseen_is_not_denied() {
     end(&mut story);
     story.at(9_600, Event::Tick).at(9_600, blind());
     story.says("ended in 9.6s, something is left that it cannot see; exit 7");
+}
+
+#[test]
+fn who_may_not_be_signalled_is_named_and_not_waited_for() {
+    let mut story = Story::of(PAIR);
+    let denied = |signal| {
+        Event::SignalFailed(SignalFailure {
+            pid: Pid(8),
+            member: Some(SIDECAR),
+            signal,
+            reason: "Operation not permitted".to_owned(),
+            denied: true,
+        })
+    };
+    story.at(0, got(Signal::TERM, Sender::Outside)).at(0, denied(Signal::TERM));
+    story.says(
+        "could not send SIGTERM to config-server (pid 8): Operation not permitted. It runs as a \
+         user whom fateshare may not signal",
+    );
+    story.at(10, found(vec![]));
+    assert_eq!(story.group.state(), State::Stopping, "web is still waited for");
+    story.at(20, ends(&[(WEB, Status::SUCCESS)])).at(25, Event::Tick).at(25, found(vec![]));
+    story.says("config-server may not be signalled: not waiting for it");
+    story.at(26, denied(Signal::KILL)).at(26, found(vec![]));
+    story.says("ended in 26ms, could not kill config-server: left to the kernel; exit 0");
+}
+
+#[test]
+fn a_failure_of_our_own_ends_the_group() {
+    let mut story = Story::of(PAIR);
+    story.at(5, Event::OwnFailure("cannot reap children: Bad address".to_owned()));
+    story.says(
+        "fateshare cannot go on: cannot reap children: Bad address; stopping web, config-server",
+    );
+    let both = [(WEB, Status::SUCCESS), (SIDECAR, Status::SUCCESS)];
+    story.at(6, ends(&both)).at(6, nothing_left());
+    story.says("ended in 1.0ms, nobody had to be killed; exit 125");
+}
+
+#[test]
+fn without_proc_what_a_member_left_is_a_process_group() {
+    let mut story = Story::of(PAIR);
+    let group = Seen {
+        key: ProcessKey { pid: Pid(-7), start_ticks: 0 },
+        under: None,
+        group: Pid(7),
+        session: Pid(7),
+        started: Moment::ZERO,
+        name: "process group".to_owned(),
+    };
+    story.at(0, ends(&[(WEB, Status::Exited(3))])).at(5, Event::Tick).at(5, found(vec![group]));
+    story.says("sent SIGTERM to process group 7, left by web");
+}
+
+#[test]
+fn ctrl_z_and_what_undoes_it() {
+    let mut story = Story::of(PAIR);
+    story.at(5, Event::MainStopped(Signal::TSTP));
+    story.says("SIGTSTP stops nothing here: nobody could continue web");
+    story.group = Group::new(Plan::new(&story.launch, JobControl::Shell));
+    story.at(0, Event::Start).at(0, Event::Spawned { member: WEB, pid: Pid(7) });
+    story.at(5, Event::MainStopped(Signal::TSTP)).at(6, got(Signal::CONT, Sender::Unknown));
+    story.says("stopped with all members (SIGTSTP); SIGCONT continues");
+    story.says("continued, with all members");
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use fateshare::core::{
-    Action, Before, Ends, Event, Found, Group, Happening, Leader, MemberId, MemberPlan, Moment,
-    Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SignalFailure, SpawnFailure,
-    SpawnFailureKind, State, Status, Timer, Unhealthy,
+    Action, Before, Ends, Event, Found, Group, Happening, JobControl, Leader, MemberId, MemberPlan,
+    Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SignalFailure,
+    SpawnFailure, SpawnFailureKind, State, Status, Timer, Unhealthy,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -51,6 +51,7 @@ fn group_in(state: State) -> Group {
         stop_on: DEFAULT_STOP_ON.to_vec(),
         exit_codes: ExitCodes::default(),
         profile: true,
+        job_control: JobControl::Shell,
     });
     let way = [
         (State::Preparing, at(0), Event::Start),
@@ -113,6 +114,8 @@ fn events() -> Vec<(&'static str, Event)> {
         ("Signal(HUP)", received(Signal::HUP, Sender::Outside)),
         ("Signal(HUP by the terminal)", received(Signal::HUP, Sender::Terminal)),
         ("Signal(USR1)", received(Signal::USR1, Sender::Outside)),
+        ("Signal(TSTP)", received(Signal::TSTP, Sender::Terminal)),
+        ("Signal(CONT)", received(Signal::CONT, Sender::Outside)),
         ("Signal(CHLD)", received(Signal::CHLD, Sender::Outside)),
         ("Ends(web: exit 0)", ends(&[(WEB, Status::SUCCESS)])),
         ("Ends(web: SIGKILL)", ends(&[(WEB, Status::Killed(Signal::KILL))])),
@@ -134,8 +137,22 @@ fn events() -> Vec<(&'static str, Event)> {
                 member: None,
                 signal: Signal::TERM,
                 reason: "no".to_owned(),
+                denied: false,
             }),
         ),
+        (
+            "SignalFailed(denied)",
+            Event::SignalFailed(SignalFailure {
+                pid: Pid(7),
+                member: Some(WEB),
+                signal: Signal::TERM,
+                reason: "not permitted".to_owned(),
+                denied: true,
+            }),
+        ),
+        ("MainStopped(TSTP)", Event::MainStopped(Signal::TSTP)),
+        ("MainStopped(STOP)", Event::MainStopped(Signal::STOP)),
+        ("OwnFailure", Event::OwnFailure("cannot reap children".to_owned())),
         (
             "Unhealthy(web)",
             Event::Unhealthy(Unhealthy {
@@ -162,7 +179,11 @@ fn short(actions: &[Action]) -> String {
             Action::Stop { member, signal, .. } => format!("stop {} {signal}", member.0),
             Action::StopStraggler { key, signal } => format!("stop straggler {} {signal}", key.pid),
             Action::Walk => "walk".to_owned(),
-            Action::KillWave { freeze } => {
+            Action::Pause(member) => format!("pause {}", member.0),
+            Action::Suspend => "suspend".to_owned(),
+            Action::GiveTerminal => "give terminal".to_owned(),
+            Action::Continue(member) => format!("continue {}", member.0),
+            Action::KillWave { freeze, .. } => {
                 format!("{}kill all", if *freeze { "freeze and " } else { "" })
             }
             Action::Record(Happening::Verdict(_)) => "VERDICT".to_owned(),
@@ -312,6 +333,7 @@ fn plan(sidecar: MemberPlan) -> Plan {
         stop_on: DEFAULT_STOP_ON.to_vec(),
         exit_codes: ExitCodes::default(),
         profile: false,
+        job_control: JobControl::Nobody,
     }
 }
 

@@ -35,6 +35,12 @@ pub enum Event {
     SignalFailed(SignalFailure),
     /// A health check gave its judgement.
     Unhealthy(Unhealthy),
+    /// Main's leader was stopped by a signal, as the terminal does it (`SIGTSTP`, `SIGTTIN`,
+    /// `SIGTTOU`) or somebody else. Told only where standard input is our terminal.
+    MainStopped(Signal),
+    /// Something of our own failed that we cannot do without, such as reaping: what failed, and
+    /// the system's reason.
+    OwnFailure(String),
     /// The loop woke more than [`OVERSLEPT`] later than a timer that it slept for.
     Overslept {
         /// When it went to sleep.
@@ -143,7 +149,7 @@ pub struct Found {
     pub processes: Vec<Seen>,
     /// How long the walk took, so that walks over many processes do not fill the time.
     pub took: Duration,
-    /// Why it saw nothing, if it could not look (no `/proc`).
+    /// Why it did not see everything, if it could not look: then only what is known is there.
     pub blind: Option<String>,
 }
 
@@ -178,6 +184,17 @@ pub struct SignalFailure {
     pub signal: Signal,
     /// The system's reason.
     pub reason: String,
+    /// Whether we may not signal it at all (`EPERM`): it became another user.
+    pub denied: bool,
+}
+
+/// Who could continue us if we stopped ourselves, as Ctrl-Z asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JobControl {
+    /// The shell whose job we are.
+    Shell,
+    /// Nobody: we are PID 1, an init's child, or lead the session.
+    Nobody,
 }
 
 /// A failed health check.
@@ -235,7 +252,17 @@ pub enum Action {
     KillWave {
         /// Whether a wave of SIGSTOP goes first, so that nothing can fork meanwhile.
         freeze: bool,
+        /// Whether it is not the first: who has survived that may be one that we may not signal.
+        again: bool,
     },
+    /// Stop this member's process group with SIGSTOP.
+    Pause(MemberId),
+    /// Stop ourselves; whoever continues us sends SIGCONT.
+    Suspend,
+    /// Put main into the terminal's foreground, if that is ours to give.
+    GiveTerminal,
+    /// Continue this member's process group with SIGCONT.
+    Continue(MemberId),
     /// Keep this in the event list.
     Record(Happening),
     /// Flush, then leave with this code.

@@ -47,5 +47,6 @@ pub fn exit_code(codes: ExitCodes, cause: &Cause, main: MainEnd, main_stop: Sign
         },
         Cause::Unhealthy(_) => codes.unhealthy,
         Cause::ProfileExited(code) => *code,
+        Cause::OwnFailure(_) => OWN_FAILURE,
     }
 }

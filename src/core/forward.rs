@@ -25,12 +25,13 @@ pub fn forwarded(signal: Signal) -> bool {
         )
 }
 
-/// Every signal that the shell has to catch, ascending: stop requests, what is forwarded, and
-/// SIGCHLD.
+/// Every signal that the shell has to catch, ascending: stop requests, what is forwarded, SIGCHLD,
+/// and SIGTSTP, with which Ctrl-Z stops the whole group.
 pub fn wanted(stop_on: &[Signal]) -> Vec<Signal> {
+    let always = [Signal::CHLD, Signal::TSTP];
     (1..=64)
         .filter_map(Signal::from_number)
-        .filter(|signal| *signal == Signal::CHLD || forwarded(*signal) || stop_on.contains(signal))
+        .filter(|it| always.contains(it) || forwarded(*it) || stop_on.contains(it))
         .collect()
 }
 

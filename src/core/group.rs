@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::event::{
     Action, Ends, Event, Leader, Preparation, Received, SignalFailure, SpawnFailure, Unhealthy,
@@ -11,10 +10,11 @@ use super::forward::{forwarded, is_stop_request};
 use super::happening::{EndMeaning, Happening, MemberEnded, NotForwarded};
 use super::ids::{MemberId, Moment, Pid, Status};
 use super::killing::LEAVE_AFTER;
+use super::plan::{MemberPlan, Plan};
 use super::teardown::Teardown;
 use super::timers::{Timer, Timers};
 use super::verdict::{Cause, MemberEnd, Verdict, culprit};
-use crate::spec::{ExitCodes, Launch, MayFinish, Signal, StopOrder, StopTo};
+use crate::spec::{MayFinish, Signal, StopOrder, StopTo};
 
 /// Where a group is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,52 +31,6 @@ pub enum State {
     Killing,
     /// It is over.
     Ended,
-}
-
-/// What the decisions depend on, taken out of the launch spec.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Plan {
-    /// One for each member, main first.
-    pub members: Vec<MemberPlan>,
-    /// From the verdict to the deadline.
-    pub grace: Duration,
-    /// Signals that are a stop request.
-    pub stop_on: Vec<Signal>,
-    /// Exit codes for verdicts that have none of their own.
-    pub exit_codes: ExitCodes,
-    /// Whether there are profile scripts to run first.
-    pub profile: bool,
-}
-
-/// What the decisions depend on for one member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MemberPlan {
-    /// Its own stop signal.
-    pub stop_signal: Option<Signal>,
-    /// Who gets it.
-    pub stop_to: StopTo,
-    /// When it gets it.
-    pub stop: StopOrder,
-    /// What its exit with 0 means.
-    pub may_finish: MayFinish,
-}
-
-impl From<&Launch> for Plan {
-    fn from(launch: &Launch) -> Self {
-        let members = launch.members.iter().map(|member| MemberPlan {
-            stop_signal: member.stop_signal,
-            stop_to: member.stop_to,
-            stop: member.stop,
-            may_finish: member.may_finish,
-        });
-        Self {
-            members: members.collect(),
-            grace: launch.grace_period,
-            stop_on: launch.stop_on.clone(),
-            exit_codes: launch.exit_codes,
-            profile: false,
-        }
-    }
 }
 
 /// What is known of one member's leader.
@@ -101,6 +55,8 @@ pub struct Group {
     unreachable: BTreeSet<(Pid, Signal)>,
     /// What went on to main.
     pub(super) forwarded: BTreeSet<Signal>,
+    /// Whether we stopped all members and ourselves, and were not continued yet.
+    pub(super) suspended: bool,
     /// There from the verdict on.
     pub(super) teardown: Option<Teardown>,
 }
@@ -115,6 +71,7 @@ impl Group {
             timers: Timers::default(),
             unreachable: BTreeSet::new(),
             forwarded: BTreeSet::new(),
+            suspended: false,
             teardown: None,
             plan: Rc::new(plan),
         }
@@ -175,7 +132,18 @@ impl Group {
             (S::Stopping | S::Killing, E::SpawnFailed(failures)) => {
                 out.extend(failures.into_iter().map(Happening::SpawnFailed).map(Action::Record));
             }
-            (S::Stopping, E::Signal(received)) => self.hurried(now, received, &mut out),
+            (S::Preparing | S::Starting | S::Running, E::OwnFailure(what)) => {
+                self.pass_verdict(now, Cause::OwnFailure(what), &mut out);
+            }
+            (S::Starting | S::Running | S::Stopping, E::MainStopped(signal)) => {
+                self.main_stopped(signal, &mut out);
+            }
+            (S::Stopping | S::Killing, E::OwnFailure(what)) => {
+                out.push(Action::Record(Happening::OwnFailure(what)));
+            }
+            (S::Stopping, E::Signal(received)) => {
+                self.signalled_while_stopping(now, received, &mut out);
+            }
             (S::Stopping, E::Ends(ends)) => self.ended_while_stopping(now, &ends, &mut out),
             (S::Stopping, E::Found(found)) => self.found(now, found, &mut out),
             (S::Stopping, E::Overslept { asleep_since }) => {
@@ -192,7 +160,7 @@ impl Group {
             (
                 S::Preparing | S::Starting | S::Running | S::Stopping | S::Killing,
                 E::SignalFailed(failure),
-            ) => self.signal_failed(failure, &mut out),
+            ) => self.signal_failed(now, failure, &mut out),
 
             // No timer is armed before the verdict, and a walk's answer is of no use then.
             (S::Preparing, E::Proceed | E::Spawned { .. })
@@ -202,6 +170,8 @@ impl Group {
                 S::Preparing | S::Starting | S::Running,
                 E::Found(_) | E::Overslept { .. } | E::Tick,
             ) => {}
+            // There is no main yet, or SIGKILL is on its way: that needs no SIGCONT.
+            (S::Preparing | S::Killing, E::MainStopped(_)) => {}
             // What the teardown causes never becomes the verdict.
             (
                 S::Stopping | S::Killing,
@@ -219,6 +189,8 @@ impl Group {
                 | E::Found(_)
                 | E::SignalFailed(_)
                 | E::Unhealthy(_)
+                | E::MainStopped(_)
+                | E::OwnFailure(_)
                 | E::Overslept { .. }
                 | E::Tick,
             ) => {}
@@ -286,12 +258,20 @@ impl Group {
 
     /// A signal before the verdict: a stop request, or something for main.
     fn signalled(&mut self, now: Moment, received: Received, out: &mut Vec<Action>) {
+        if self.is_about_jobs(&received) {
+            self.job_signal(received, out);
+            return;
+        }
         out.push(Action::Record(Happening::Got(received.clone())));
         if is_stop_request(&self.plan.stop_on, &received) {
             self.pass_verdict(now, Cause::StopRequest(received), out);
             return;
         }
         let signal = received.signal;
+        if signal == Signal::CONT {
+            // The shell has put us into the foreground.
+            out.push(Action::GiveTerminal);
+        }
         let main_runs = matches!(self.life(MemberId::MAIN), Life::Alive { .. });
         let refusal = if !forwarded(signal) {
             Some(NotForwarded::NotOfThatKind)
@@ -312,9 +292,21 @@ impl Group {
         out.push(Action::Record(entry));
     }
 
-    fn signal_failed(&mut self, failure: SignalFailure, out: &mut Vec<Action>) {
-        if self.unreachable.insert((failure.pid, failure.signal)) {
+    fn signal_failed(&mut self, now: Moment, failure: SignalFailure, out: &mut Vec<Action>) {
+        let (pid, denied) = (failure.pid, failure.denied);
+        if self.unreachable.insert((pid, failure.signal)) {
             out.push(Action::Record(Happening::SignalFailed(failure)));
+        }
+        let Some(teardown) = &mut self.teardown else {
+            return;
+        };
+        if denied {
+            teardown.denied.insert(pid);
+            if self.state == State::Stopping {
+                self.denied_while_stopping(now, out);
+            } else {
+                self.denied_while_killing(out);
+            }
         }
     }
 

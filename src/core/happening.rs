@@ -60,6 +60,12 @@ pub enum Happening {
     },
     /// A second SIGINT: the deadline is now.
     Hurried,
+    /// All members were stopped, and then ourselves, because of this signal.
+    Suspended(Signal),
+    /// All members run again, and so do we.
+    Resumed,
+    /// Something of our own failed during the teardown.
+    OwnFailure(String),
     /// The grace period is over.
     GraceOver(GraceOver),
     /// SIGKILL went to everything that was left.
@@ -82,6 +88,8 @@ pub enum NotForwarded {
     ShellLeads,
     /// Signals of this kind stay with fateshare.
     NotOfThatKind,
+    /// It asks to stop for a while, and nobody could continue us.
+    NobodyContinues,
 }
 
 /// The end of a member's leader.
@@ -148,10 +156,21 @@ pub struct GraceOver {
     pub members: Vec<MemberId>,
     /// Stragglers that were seen last.
     pub stragglers: Vec<Straggler>,
-    /// How long they had had: the grace period, unless a second SIGINT cut it short.
+    /// How long they had had: the grace period, unless it was cut short.
     pub after: Duration,
-    /// Whether a second SIGINT cut it short.
-    pub hurried: bool,
+    /// What put an end to it.
+    pub why: Why,
+}
+
+/// Why the grace is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// The deadline has come.
+    Deadline,
+    /// A second SIGINT cut it short.
+    Hurried,
+    /// What is left cannot be signalled: there is nothing to wait for.
+    Denied,
 }
 
 /// How the group ended in the end.

@@ -69,6 +69,10 @@ impl MemberId {
 }
 
 /// One process for as long as it lives: numbers come again, a number with its start time does not.
+///
+/// Where the start time cannot be seen (no `/proc`, or it hides the process) it is 0, and the number
+/// that of a child of ours, or, negative, that of a process group with one: neither can come again
+/// before we have reaped it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessKey {
     /// Its number.

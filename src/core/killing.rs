@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::event::{Action, Ends, Found};
 use super::exit::{MainEnd, exit_code};
 use super::group::{Group, Life, State};
-use super::happening::{EndMeaning, GraceOver, Happening, Killing, Over, Straggler};
+use super::happening::{EndMeaning, GraceOver, Happening, Killing, Over, Straggler, Why};
 use super::ids::{MemberId, Moment};
 use super::teardown::Thaw;
 use super::timers::Timer;
@@ -43,14 +43,17 @@ impl Group {
         let Some(teardown) = &mut self.teardown else {
             return;
         };
-        let hurried = teardown.hurried;
+        let why = teardown.why;
         teardown.forced.clone_from(&members);
         teardown.forced_stragglers.clone_from(&teardown.stragglers);
         let entry = GraceOver {
             members,
             stragglers: teardown.stragglers.clone(),
-            after: if hurried { now.since(teardown.verdict.at) } else { self.plan.grace },
-            hurried,
+            after: match why {
+                Why::Deadline => self.plan.grace,
+                Why::Hurried | Why::Denied => now.since(teardown.verdict.at),
+            },
+            why,
         };
         out.push(Action::Record(Happening::GraceOver(entry)));
         self.timers.arm(Timer::GiveUp, now.plus(GIVE_UP_AFTER));
@@ -65,7 +68,7 @@ impl Group {
         teardown.last_wave = now;
         let (number, freeze) = (teardown.waves, teardown.waves >= FREEZE_FROM_WAVE);
         self.timers.arm(Timer::Wave, now.plus(WAVE_EVERY));
-        out.push(Action::KillWave { freeze });
+        out.push(Action::KillWave { freeze, again: number > 1 });
         out.push(Action::Record(Happening::KillWave { number, freeze }));
     }
 
@@ -111,11 +114,29 @@ impl Group {
         found: &Found,
         out: &mut Vec<Action>,
     ) {
-        if !self.teardown.as_ref().is_some_and(|teardown| teardown.giving_up) {
+        let Some(teardown) = &self.teardown else {
+            return;
+        };
+        let denied = found.blind.is_none() && self.only_denied_left(&found.processes);
+        if !teardown.giving_up && !denied {
             return;
         }
         let left = found.processes.iter().map(|seen| self.straggler(seen)).collect();
         self.finish(now, left, out);
+    }
+
+    /// SIGKILL was refused to somebody: when that is all that is left, nothing is waited for.
+    pub(super) fn denied_while_killing(&mut self, out: &mut Vec<Action>) {
+        let all = self.living().iter().all(|member| self.is_denied(*member));
+        let Some(teardown) = &mut self.teardown else {
+            return;
+        };
+        // Once a wave: a walk takes time.
+        let first = teardown.walked_in_wave < teardown.waves;
+        if all && first && !teardown.giving_up {
+            teardown.walked_in_wave = teardown.waves;
+            out.push(Action::Walk);
+        }
     }
 
     /// The end: the code, the last entry, no timer.

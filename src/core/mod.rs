@@ -30,24 +30,28 @@ mod forward;
 mod group;
 mod happening;
 mod ids;
+mod jobs;
 mod killing;
+mod plan;
 mod sentences;
 mod teardown;
 mod timers;
 mod verdict;
 
 pub use event::{
-    Action, Before, Ends, Event, Found, Leader, OVERSLEPT, Preparation, Received, Seen, Sender,
-    SignalFailure, SpawnFailure, SpawnFailureKind, TICK, Target, Unhealthy,
+    Action, Before, Ends, Event, Found, JobControl, Leader, OVERSLEPT, Preparation, Received, Seen,
+    Sender, SignalFailure, SpawnFailure, SpawnFailureKind, TICK, Target, Unhealthy,
 };
 pub use exit::{MainEnd, NOT_EXECUTABLE, NOT_FOUND, OWN_FAILURE, exit_code};
 pub use forward::{forwarded, wanted};
-pub use group::{Group, MemberPlan, Plan, State};
+pub use group::{Group, State};
 pub use happening::{
     Decided, EndMeaning, GraceOver, Happening, Killing, MemberEnded, NotForwarded, Over, Straggler,
+    Why,
 };
 pub use ids::{MemberId, Moment, Pid, ProcessKey, Status};
 pub use killing::{GIVE_UP_AFTER, LEAVE_AFTER, WAVE_EVERY};
+pub use plan::{MemberPlan, Plan};
 pub use sentences::{Importance, Line, opening, render};
 pub use teardown::HURRY_AFTER;
 pub use timers::Timer;

@@ -7,6 +7,7 @@ use super::event::{Before, Received, Sender, SignalFailure, SpawnFailure, Target
 use super::foreground;
 use super::happening::{
     Decided, EndMeaning, GraceOver, Happening, Killing, MemberEnded, NotForwarded, Over, Straggler,
+    Why,
 };
 use super::ids::{MemberId, Status};
 use super::verdict::{Cause, MemberEnd};
@@ -82,6 +83,11 @@ pub fn render(launch: &Launch, happening: &Happening) -> Option<Line> {
             I::Warn,
             "was frozen or suspended during the teardown: gave members time again".to_owned(),
         ),
+        Happening::Suspended(signal) => {
+            (I::Info, format!("stopped with all members ({signal}); SIGCONT continues"))
+        }
+        Happening::Resumed => (I::Info, "continued, with all members".to_owned()),
+        Happening::OwnFailure(what) => (I::Error, what.clone()),
         Happening::Hurried => (
             I::Warn,
             "asked during the teardown to stop at once: not waiting any longer".to_owned(),
@@ -137,6 +143,14 @@ fn sender(received: &Received) -> String {
     }
 }
 
+/// `sleep (pid 44)`, `process group 44`.
+fn process(straggler: &Straggler) -> String {
+    match straggler.key.pid.0 {
+        number @ ..0 => format!("process group {}", number.unsigned_abs()),
+        number => format!("{} (pid {number})", straggler.name.escape_debug()),
+    }
+}
+
 struct Writer<'a> {
     launch: &'a Launch,
 }
@@ -157,7 +171,7 @@ impl Writer<'_> {
 
     /// `sleep (pid 44), left by web`.
     fn straggler(&self, straggler: &Straggler) -> String {
-        let mut text = format!("{} (pid {})", straggler.name.escape_debug(), straggler.key.pid);
+        let mut text = process(straggler);
         if let Some(member) = straggler.member {
             let _ = write!(text, ", left by {}", self.name(member));
         }
@@ -198,6 +212,10 @@ impl Writer<'_> {
             NotForwarded::NotOfThatKind => {
                 (Importance::Debug, format!("{signal} is never forwarded"))
             }
+            NotForwarded::NobodyContinues => (
+                Importance::Info,
+                format!("{signal} stops nothing here: nobody could continue {main}"),
+            ),
         }
     }
 
@@ -239,6 +257,7 @@ impl Writer<'_> {
             Cause::ProfileExited(code) => {
                 format!("a profile script called exit {code}")
             }
+            Cause::OwnFailure(what) => format!("fateshare cannot go on: {what}"),
         };
         self.consequences(text, decided)
     }
@@ -262,11 +281,8 @@ impl Writer<'_> {
             background.iter().filter(|straggler| self.is_of(straggler, end.member)).collect();
         if !background.is_empty() {
             let flag = background.iter().find_map(|straggler| foreground::flag(&straggler.name));
-            let names: Vec<String> = background
-                .iter()
-                .take(NAMES_SHOWN)
-                .map(|it| format!("{} (pid {})", it.name.escape_debug(), it.key.pid))
-                .collect();
+            let names: Vec<String> =
+                background.iter().take(NAMES_SHOWN).map(|it| process(it)).collect();
             let _ = write!(
                 text,
                 " and left {}: it put itself into the background; run it in the foreground",
@@ -339,7 +355,9 @@ impl Writer<'_> {
             Some(member) => format!("{} (pid {})", self.name(member), failure.pid),
             None => format!("pid {}", failure.pid),
         };
-        format!("could not send {} to {whom}: {}", failure.signal, failure.reason)
+        let hint =
+            if failure.denied { ". It runs as a user whom fateshare may not signal" } else { "" };
+        format!("could not send {} to {whom}: {}{hint}", failure.signal, failure.reason)
     }
 
     /// Says what did not stop, and what to do about it.
@@ -356,13 +374,15 @@ impl Writer<'_> {
             who.push("what fateshare cannot see".to_owned());
         }
         let (who, after) = (who.join("; "), span(over.after));
-        let text = if over.hurried {
-            format!("{who} did not stop within {after}: SIGKILL, because it was asked for")
-        } else {
-            format!(
+        let text = match over.why {
+            Why::Deadline => format!(
                 "{who} did not stop within {after}: SIGKILL. Raise grace_period, and keep it 1s \
                  below your platform's (Docker 10s, Kubernetes 30s, ECS 30s)"
-            )
+            ),
+            Why::Hurried => {
+                format!("{who} did not stop within {after}: SIGKILL, because it was asked for")
+            }
+            Why::Denied => format!("{who} may not be signalled: not waiting for it"),
         };
         Line { importance: Importance::Warn, text }
     }

@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::event::{Action, Ends, Found, Received, Seen, Sender, TICK, Target};
-use super::forward::is_stop_request;
+use super::event::{Action, Ends, Found, Seen, TICK, Target};
 use super::group::{Group, Life, State};
-use super::happening::{Decided, EndMeaning, Happening, MemberEnded, Straggler};
+use super::happening::{Decided, EndMeaning, Happening, MemberEnded, Straggler, Why};
 use super::ids::{MemberId, Moment, Pid, ProcessKey, Status};
 use super::timers::Timer;
 use super::verdict::{Cause, Verdict};
@@ -61,11 +60,15 @@ pub(super) struct Teardown {
     pub(super) next_walk_from: Moment,
     pub(super) walk_by: Moment,
     pub(super) last_hurry: Option<Moment>,
-    pub(super) hurried: bool,
+    pub(super) why: Why,
+    /// Who may not be signalled.
+    pub(super) denied: BTreeSet<Pid>,
     pub(super) thaw: Thaw,
     pub(super) blind: bool,
     pub(super) waves: u32,
     pub(super) last_wave: Moment,
+    /// The wave after which it was last looked whether only those are left who may not be signalled.
+    pub(super) walked_in_wave: u32,
     pub(super) forced: Vec<MemberId>,
     pub(super) forced_stragglers: Vec<Straggler>,
     pub(super) giving_up: bool,
@@ -98,11 +101,13 @@ impl Group {
             next_walk_from: Moment::ZERO,
             walk_by: now.plus(WALK_BY),
             last_hurry: None,
-            hurried: false,
+            why: Why::Deadline,
+            denied: BTreeSet::new(),
             thaw: Thaw::Unused,
             blind: false,
             waves: 0,
             last_wave: Moment::ZERO,
+            walked_in_wave: 0,
             forced: Vec::new(),
             forced_stragglers: Vec::new(),
             giving_up: false,
@@ -277,6 +282,7 @@ impl Group {
 
     /// A walk's answer: learn whose processes are while leaders live, and tell the stragglers.
     pub(super) fn found(&mut self, now: Moment, found: Found, out: &mut Vec<Action>) {
+        let denied = found.blind.is_none() && self.only_denied_left(&found.processes);
         self.take_in(now, found, out);
         self.say_verdict(out);
         let main_left = self.teardown.as_ref().is_some_and(|teardown| {
@@ -287,6 +293,38 @@ impl Group {
         });
         if !self.lives(MemberId::MAIN) && !main_left {
             self.tell_all(now, out);
+        }
+        if denied && self.untold().is_empty() {
+            if let Some(teardown) = &mut self.teardown {
+                teardown.why = Why::Denied;
+            }
+            self.kill(now, out);
+        }
+    }
+
+    /// A signal was refused: what that leaves to wait for, the next walk tells.
+    pub(super) fn denied_while_stopping(&mut self, now: Moment, out: &mut Vec<Action>) {
+        self.want_walk(now, out);
+    }
+
+    /// Whether somebody is left, and all of them may not be signalled. What is below a living
+    /// leader goes with it: it was never told to stop by itself.
+    pub(super) fn only_denied_left(&self, processes: &[Seen]) -> bool {
+        let living = self.living();
+        let mut strays = processes.iter().filter(|seen| seen.under.is_none()).peekable();
+        let somebody = !living.is_empty() || strays.peek().is_some();
+        let denied = |pid: Pid| {
+            self.teardown.as_ref().is_some_and(|teardown| teardown.denied.contains(&pid))
+        };
+        somebody
+            && living.iter().all(|member| self.is_denied(*member))
+            && strays.all(|seen| denied(seen.key.pid))
+    }
+
+    pub(super) fn is_denied(&self, member: MemberId) -> bool {
+        match (self.life(member), &self.teardown) {
+            (Life::Alive { pid, .. }, Some(teardown)) => teardown.denied.contains(&pid),
+            _ => false,
         }
     }
 
@@ -367,30 +405,6 @@ impl Group {
                 && leader == Some(seen.group)
                 && seen.started <= *told_at
         })
-    }
-
-    /// Signals after the verdict change nothing, but for a second SIGINT (on a terminal SIGQUIT).
-    pub(super) fn hurried(&mut self, now: Moment, received: Received, out: &mut Vec<Action>) {
-        let from_terminal = received.sender == Sender::Terminal;
-        let hurries = is_stop_request(&self.plan.stop_on, &received)
-            && (received.signal == Signal::INT
-                || (received.signal == Signal::QUIT && from_terminal));
-        out.push(Action::Record(Happening::Got(received)));
-        let Some(teardown) = &mut self.teardown else {
-            return;
-        };
-        if !hurries {
-            return;
-        }
-        let before = teardown.last_hurry.replace(now).unwrap_or(teardown.verdict.at);
-        let before = before.max(teardown.verdict.at);
-        if now.since(before) >= HURRY_AFTER {
-            // By the timer, not at once: ends of this wake-up come before it.
-            teardown.deadline = now;
-            teardown.hurried = true;
-            self.timers.arm(Timer::Deadline, now);
-            out.push(Action::Record(Happening::Hurried));
-        }
     }
 
     /// The clock ran on while we could not: give some of the grace again, once.

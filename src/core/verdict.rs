@@ -28,6 +28,8 @@ pub enum Cause {
     Unhealthy(Unhealthy),
     /// A profile script called `exit` with this code.
     ProfileExited(u8),
+    /// Something of our own failed that we cannot do without.
+    OwnFailure(String),
 }
 
 /// The end of the member that ended first.

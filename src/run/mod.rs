@@ -4,22 +4,24 @@
 //! actions at once. It decides nothing. It owns reaping: nothing else waits for a child.
 
 mod history;
+mod inherited;
 mod perform;
 mod prepare;
 mod wait;
 
-use std::io;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::core::{self, Group, Plan};
+use crate::core::{self, Group, JobControl, Plan};
 use crate::spec::Launch;
+use crate::sys::process::{self, Role};
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::Spawner;
-use crate::sys::{memory, process};
+use crate::sys::terminal::{Session, Terminal};
+use crate::sys::{descriptors, memory};
 use crate::voice::{Level, Voice};
-use perform::Shell;
+use perform::{Shell, Surroundings};
 use wait::Waiter;
 
 /// Our own last lines are few: a reader that takes them drop by drop does not hold us longer.
@@ -31,42 +33,34 @@ const LONGEST_FLUSH: Duration = Duration::from_secs(1);
 /// answered. Fails only before anything was started.
 pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
     let role = process::adopt_orphans().context("cannot adopt orphans (PR_SET_CHILD_SUBREAPER)")?;
-    tolerate_old_kernel(process::close_inherited_on_exec())
-        .context("cannot keep inherited descriptors from members (close_range)")?;
+    descriptors::close_inherited_on_exec()
+        .context("cannot keep inherited descriptors from members")?;
     let voice = Voice::start(level).context("cannot start the writing thread")?;
     tracing::error!(target: crate::voice::ALWAYS, "{}", core::opening(launch));
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    let limit = descriptors::raise_limit().unwrap_or_else(|error| {
+        tracing::warn!("cannot raise the limit on open descriptors: {error}");
+        None
+    });
     let signals = Signals::catch(&core::wanted(&launch.stop_on)).context("cannot catch signals")?;
-    signals::unblock_all();
+    signals::unblock_all().context("cannot unblock signals")?;
     let waiter = Waiter::new(&signals).context("cannot make the event loop")?;
     let spawner = Spawner::new().context("cannot make a stack for new processes")?;
 
-    let group = Group::new(Plan::from(launch));
-    let mut shell = Shell::new(launch, group, role, signals, spawner);
+    let mut session = Session::find();
+    if role == Role::Init {
+        session.job_control = JobControl::Nobody;
+    }
+    let group = Group::new(Plan::new(launch, session.job_control));
+    let surroundings = Surroundings { role, limit, session, terminal: Terminal::find() };
+    let mut shell = Shell::new(launch, group, surroundings, signals, spawner);
     shell.start();
     memory::give_back();
     let code = waiter.until_over(&mut shell);
+    shell.take_terminal_back();
     let now = shell.now();
     voice.flush(shell.leave_by().map_or(LONGEST_FLUSH, |by| by.since(now).min(LONGEST_FLUSH)));
     Ok(code)
-}
-
-/// Before Linux 5.9 there is no such call, before 5.11 no such flag, and old seccomp profiles
-/// refuse it: then members inherit what we inherited, as under any other init.
-fn tolerate_old_kernel(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::Unsupported
-                    | io::ErrorKind::InvalidInput
-                    | io::ErrorKind::PermissionDenied
-            ) =>
-        {
-            Ok(())
-        }
-        result => result,
-    }
 }

@@ -1,45 +1,66 @@
 //! Performing the core's actions, and telling it what came of them.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::history::History;
-use super::prepare::{self, Inherited};
+use super::inherited::Inherited;
+use super::prepare::{self, Prepared};
 use crate::core::{
     Action, Ends, Event, Group, Leader, MemberId, Moment, OVERSLEPT, Pid, Preparation, Received,
-    SignalFailure, SpawnFailure, State, Target,
+    Sender, SignalFailure, SpawnFailure, State, Target,
 };
 use crate::spec::{CommandForm, Launch, Signal};
+use crate::sys::descendants::{self, Known};
+use crate::sys::descriptors::Limit;
 use crate::sys::process::{self, Role};
-use crate::sys::reap::{Reaped, reap};
-use crate::sys::signals::Signals;
-use crate::sys::spawn::Spawner;
+use crate::sys::reap::{self, Reaped, reap};
+use crate::sys::signals::{self, Signals};
+use crate::sys::spawn::{Spawner, Started};
+use crate::sys::terminal::{Session, Terminal};
 use crate::sys::{clock, kill, procfs};
 
 /// So many children are reaped in one wake-up, so that a storm of orphans cannot keep us from
 /// signals and deadlines: some milliseconds.
 const REAPS_AT_ONCE: usize = 500;
 
+/// What we found around us at the start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings {
+    pub(super) role: Role,
+    /// The limit on descriptors that members get, where ours was raised.
+    pub(super) limit: Option<Limit>,
+    pub(super) session: Session,
+    /// Standard input, where it is our terminal.
+    pub(super) terminal: Option<Terminal>,
+}
+
 /// A group's core with everything that it needs to act.
 pub(super) struct Shell<'a> {
     launch: &'a Launch,
     group: Group,
-    role: Role,
+    around: Surroundings,
     pub(super) signals: Signals,
     spawner: Spawner,
     inherited: Inherited,
-    /// The members' program files, found beforehand.
-    programs: Vec<PathBuf>,
+    /// What was found out about the members beforehand.
+    prepared: Vec<Prepared>,
     /// The leaders that are not reaped: only these may be signalled by number.
     leaders: BTreeMap<Pid, MemberId>,
     /// The leader of each member that is not reaped.
     pids: Vec<Option<Pid>>,
+    /// The numbers of leaders that are reaped: of use as process groups only, while a child of ours
+    /// is still in one.
+    ended: Vec<Pid>,
+    /// The first leader of main, which the terminal was given to.
+    main: Option<Pid>,
     history: History,
     begin: Duration,
     /// Whether to reap without being told: children that ended before SIGCHLD was caught announce
     /// themselves to nobody, and a storm of ends is taken in parts.
     unreaped: bool,
+    /// Failures of our own that were told: each once.
+    failures: BTreeSet<String>,
     code: Option<u8>,
 }
 
@@ -47,23 +68,26 @@ impl<'a> Shell<'a> {
     pub(super) fn new(
         launch: &'a Launch,
         group: Group,
-        role: Role,
+        around: Surroundings,
         signals: Signals,
         spawner: Spawner,
     ) -> Self {
         Self {
             launch,
             group,
-            role,
+            around,
             signals,
             spawner,
             inherited: Inherited::read(),
-            programs: Vec::new(),
+            prepared: Vec::new(),
             leaders: BTreeMap::new(),
             pids: vec![None; launch.members.len()],
+            ended: Vec::new(),
+            main: None,
             history: History::default(),
             begin: clock::monotonic(),
             unreaped: true,
+            failures: BTreeSet::new(),
             code: None,
         }
     }
@@ -73,9 +97,9 @@ impl<'a> Shell<'a> {
     pub(super) fn start(&mut self) {
         // A stop request that is pending already wins: nothing is started at all.
         while self.wake(None) {}
-        match prepare::find_programs(self.launch, &self.inherited) {
-            Ok(programs) => {
-                self.programs = programs;
+        match prepare::prepare(self.launch, &self.inherited) {
+            Ok(prepared) => {
+                self.prepared = prepared;
                 self.tell(Event::Start);
             }
             Err(failures) => self.tell(Event::SpawnFailed(failures)),
@@ -109,15 +133,21 @@ impl<'a> Shell<'a> {
         for event in received {
             self.tell(event);
         }
+        if child && let Some(event) = self.main_stopped() {
+            self.tell(event);
+        }
         // After the verdict the last child may go without a SIGCHLD of its own: ask each time.
         if child || self.unreaped || self.group.state() >= State::Stopping {
-            let ends = self.reap();
+            let (ends, failure) = self.reap();
             if self.unreaped && self.group.state() >= State::Running {
                 // A storm of forks leaves us a hundredth of the processor, and us alone to end it.
-                process::go_first();
+                go_first();
             }
             if !ends.members.is_empty() || ends.orphans > 0 || ends.none_left {
                 self.tell(Event::Ends(ends));
+            }
+            if let Some(failure) = failure {
+                self.fail(failure);
             }
         }
         // Only what was due before: telling hundreds of members takes longer than the shortest timer,
@@ -126,6 +156,13 @@ impl<'a> Shell<'a> {
             self.tell(Event::Tick);
         }
         self.code.is_none() && (self.unreaped || self.group.state() != before)
+    }
+
+    /// Tells the core of a failure of our own, once.
+    pub(super) fn fail(&mut self, what: String) {
+        if self.failures.insert(what.clone()) {
+            self.tell(Event::OwnFailure(what));
+        }
     }
 
     /// Lets the core step, performs its actions, and tells it what came of them, until it is
@@ -144,12 +181,14 @@ impl<'a> Shell<'a> {
             // There are no profile scripts: the spec refuses their key so far.
             Action::Prepare => events.push_back(Event::Prepared(Preparation::Done)),
             Action::StopPreparing(_) => {}
-            Action::Spawn(member) => events.push_back(self.spawn(member)),
+            Action::Spawn(member) => self.spawn(member, events),
             Action::ComeBack => {
                 let (received, child) = self.take_signals();
                 events.extend(received);
                 if child || self.unreaped {
-                    events.push_back(Event::Ends(self.reap()));
+                    let (ends, failure) = self.reap();
+                    events.push_back(Event::Ends(ends));
+                    events.extend(failure.map(Event::OwnFailure));
                 }
                 events.push_back(Event::Proceed);
             }
@@ -168,16 +207,30 @@ impl<'a> Shell<'a> {
                 }
             }
             Action::Walk => {
-                process::go_first();
-                events.push_back(Event::Found(procfs::walk(&self.leaders, self.now())));
+                go_first();
+                events.push_back(Event::Found(descendants::walk(self.known(), self.now())));
             }
-            Action::KillWave { freeze } => {
-                process::go_first();
-                for (pid, error) in kill::wave(self.role, &self.leaders, freeze) {
+            Action::KillWave { freeze, again } => {
+                go_first();
+                for (pid, signal, error) in
+                    kill::wave(self.around.role, self.known(), freeze, again)
+                {
                     let member = self.leaders.get(&pid).copied();
-                    events.push_back(failed(pid, member, Signal::KILL, &error));
+                    events.push_back(failed(pid, member, signal, &error));
                 }
             }
+            Action::Pause(member) => {
+                self.signal(member, Target::Group, Signal::STOP, events);
+            }
+            Action::Continue(member) => {
+                self.signal(member, Target::Group, Signal::CONT, events);
+            }
+            Action::Suspend => {
+                if let Err(error) = process::suspend() {
+                    tracing::warn!("cannot stop itself: {error}");
+                }
+            }
+            Action::GiveTerminal => self.give_terminal(),
             Action::Record(happening) => {
                 let now = self.now();
                 self.history.add(self.launch, now, happening);
@@ -186,26 +239,74 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn spawn(&mut self, id: MemberId) -> Event {
+    fn known(&self) -> Known<'_> {
+        Known { leaders: &self.leaders, ended: &self.ended }
+    }
+
+    fn spawn(&mut self, id: MemberId, events: &mut VecDeque<Event>) {
         match self.try_spawn(id) {
-            Ok(pid) => {
+            Ok(Started { pid, deaf }) => {
                 self.leaders.insert(pid, id);
                 if let Some(place) = self.pids.get_mut(id.index()) {
                     *place = Some(pid);
                 }
-                Event::Spawned { member: id, pid }
+                if id == MemberId::MAIN {
+                    self.main = Some(pid);
+                }
+                events.push_back(Event::Spawned { member: id, pid });
+                if let Some(error) = deaf {
+                    // The next try may well work; then at least the teardown hears what comes.
+                    let _ = signals::unblock_all();
+                    events.push_back(Event::OwnFailure(format!("cannot unblock signals: {error}")));
+                }
             }
-            Err(failure) => Event::SpawnFailed(vec![failure]),
+            Err(failure) => events.push_back(Event::SpawnFailed(vec![failure])),
         }
     }
 
-    fn try_spawn(&mut self, id: MemberId) -> Result<Pid, SpawnFailure> {
+    fn try_spawn(&mut self, id: MemberId) -> Result<Started, SpawnFailure> {
         let member = &self.launch.members[id.index()];
-        let file = &self.programs[id.index()];
-        let program = prepare::program(member, id, file, &self.inherited)?;
+        let prepared = &self.prepared[id.index()];
+        let limit = self.around.limit;
+        let mut program = prepare::program(member, id, prepared, &self.inherited, limit)?;
+        program.foreground =
+            id == MemberId::MAIN && self.around.terminal.is_some_and(Terminal::is_ours);
         self.spawner
-            .spawn(&program)
-            .map_err(|(step, error)| prepare::explain(member, id, file, step, &error))
+            .spawn(&mut program)
+            .map_err(|(step, error)| prepare::explain(member, id, &prepared.file, step, &error))
+    }
+
+    /// Where main has the terminal, what stops main is told.
+    fn main_stopped(&mut self) -> Option<Event> {
+        self.around.terminal?;
+        let pid = self.pids.first().copied().flatten()?;
+        match reap::stopped(pid) {
+            Ok(signal) => signal.map(Event::MainStopped),
+            Err(error) => {
+                tracing::warn!("cannot see whether main was stopped: {error}");
+                None
+            }
+        }
+    }
+
+    fn give_terminal(&self) {
+        let main = self.pids.first().copied().flatten();
+        if let (Some(terminal), Some(main)) = (self.around.terminal, main)
+            && terminal.is_ours()
+            && let Err(error) = terminal.give(main)
+        {
+            tracing::warn!("cannot put main into the terminal's foreground: {error}");
+        }
+    }
+
+    /// The terminal's foreground is ours again, as it was before main got it.
+    pub(super) fn take_terminal_back(&self) {
+        if let (Some(terminal), Some(main)) = (self.around.terminal, self.main)
+            && let Err(error) = terminal.take_back(main)
+        {
+            // Usual after a hang-up.
+            tracing::debug!("cannot take the terminal's foreground back: {error}");
+        }
     }
 
     /// Signals a member's leader or group, if the leader is not reaped; says whether that worked.
@@ -229,6 +330,9 @@ impl<'a> Shell<'a> {
         let pending = self.signals.take();
         let received = pending.others.into_iter().map(|(signal, sender)| {
             let main_leader = self.main_leader();
+            // A shell passes its own hang-up on to its jobs.
+            let hung_up = signal == Signal::HUP && self.around.session.has_lost_terminal();
+            let sender = if hung_up { Sender::Terminal } else { sender };
             Event::Signal(Received { signal, sender, main_leader })
         });
         (received.collect(), pending.child)
@@ -243,16 +347,16 @@ impl<'a> Shell<'a> {
         if main.form != CommandForm::Shell {
             return Leader::Program;
         }
-        let shell = self.programs.first();
-        match shell.and_then(|shell| procfs::runs(pid, shell)) {
+        let shell = self.prepared.first();
+        match shell.and_then(|shell| procfs::runs(pid, &shell.file)) {
             Some(false) => Leader::Program,
             // Where we cannot look, the shell that we started is the better guess.
             Some(true) | None => Leader::Shell,
         }
     }
 
-    /// Reaps what has ended, in parts if it is very much.
-    fn reap(&mut self) -> Ends {
+    /// Reaps what has ended, in parts if it is very much; also says what went wrong.
+    fn reap(&mut self) -> (Ends, Option<String>) {
         let mut ends = Ends::default();
         self.unreaped = false;
         for _ in 0..REAPS_AT_ONCE {
@@ -260,23 +364,21 @@ impl<'a> Shell<'a> {
                 Ok(Reaped::Child(pid, status)) => match self.leaders.remove(&pid) {
                     Some(member) => {
                         self.pids[member.index()] = None;
+                        self.ended.push(pid);
                         ends.members.push((member, status));
                     }
                     None => ends.orphans += 1,
                 },
-                Ok(Reaped::NoneEnded) => return ends,
+                Ok(Reaped::NoneEnded) => return (ends, None),
                 Ok(Reaped::NoChildren) => {
                     ends.none_left = true;
-                    return ends;
+                    return (ends, None);
                 }
-                Err(error) => {
-                    tracing::error!("cannot reap children: {error}");
-                    return ends;
-                }
+                Err(error) => return (ends, Some(format!("cannot reap children: {error}"))),
             }
         }
         self.unreaped = true;
-        ends
+        (ends, None)
     }
 
     /// When we must have left at the latest, once a teardown is on.
@@ -294,6 +396,14 @@ pub(super) struct Slept {
     pub(super) until: Moment,
 }
 
+/// Without the privilege nothing changes, which is the usual case and not worth a word.
+fn go_first() {
+    if let Err(error) = process::go_first() {
+        tracing::debug!("cannot ask for the processor first: {error}");
+    }
+}
+
 fn failed(pid: Pid, member: Option<MemberId>, signal: Signal, error: &std::io::Error) -> Event {
-    Event::SignalFailed(SignalFailure { pid, member, signal, reason: error.to_string() })
+    let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+    Event::SignalFailed(SignalFailure { pid, member, signal, reason: error.to_string(), denied })
 }

@@ -2,81 +2,99 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::inherited::{Changes, Heir, Inherited, with_account};
 use crate::core::{MemberId, SpawnFailure, SpawnFailureKind};
-use crate::spec::{CommandForm, Launch, Member};
+use crate::spec::{CommandForm, Launch, Member, UserName};
+use crate::sys::descriptors::Limit;
 use crate::sys::executable::{self, Unusable};
+use crate::sys::privileges::{Change, Own};
 use crate::sys::spawn::{Program, Stdin, Step};
+use crate::sys::{process, users};
 
-/// Variables that are for fateshare alone: members inherit none of them.
-const OWN_VARIABLES: [&str; 7] = [
-    "FATESHARE_SPEC",
-    "FATESHARE_LOG",
-    "FATESHARE_LOG_FORMAT",
-    "FATESHARE_GRACE_PERIOD",
-    "FATESHARE_LISTEN",
-    "FATESHARE_REPORT",
-    "FATESHARE_TERMINATION_LOG",
-];
-
-/// The environment that members inherit, as `NAME=value`, each with the length of its name.
+/// What was found out about a member before anything is started.
 #[derive(Debug)]
-pub(super) struct Inherited(Vec<(usize, Vec<u8>)>);
-
-impl Inherited {
-    /// Ours, without what is for ourselves alone.
-    pub(super) fn read() -> Self {
-        let ours = std::env::vars_os()
-            .filter(|(name, _)| !OWN_VARIABLES.iter().any(|own| name.as_bytes() == own.as_bytes()));
-        Self(ours.map(|(name, value)| (name.len(), pair(&name, &value))).collect())
-    }
-
-    fn get(&self, name: &str) -> Option<&OsStr> {
-        let found = self.0.iter().find(|(length, pair)| &pair[..*length] == name.as_bytes());
-        found.map(|(length, pair)| OsStr::from_bytes(&pair[length + 1..]))
-    }
-
-    /// The environment of a member: its changes win, the last of equal names.
-    fn with<'a>(
-        &'a self,
-        changes: &'a [(String, Option<String>)],
-    ) -> impl Iterator<Item = Vec<u8>> {
-        let overridden = |name: &[u8]| changes.iter().any(|(other, _)| other.as_bytes() == name);
-        let kept = self.0.iter().filter(move |(length, pair)| !overridden(&pair[..*length]));
-        let last =
-            move |at: usize| !changes[at + 1..].iter().any(|(other, _)| *other == changes[at].0);
-        let own = changes.iter().enumerate().filter(move |(at, _)| last(*at));
-        let own = own.filter_map(|(_, (name, value))| {
-            value.as_ref().map(|value| pair(OsStr::new(name), OsStr::new(value)))
-        });
-        kept.map(|(_, pair)| pair.clone()).chain(own)
-    }
+pub(super) struct Prepared {
+    /// Its program.
+    pub(super) file: PathBuf,
+    /// The changes to its environment.
+    env: Changes,
+    /// Whom it becomes, if not ourselves.
+    change: Option<Change>,
 }
 
-fn pair(name: &OsStr, value: &OsStr) -> Vec<u8> {
-    let mut pair = OsString::with_capacity(name.len() + 1 + value.len());
-    pair.push(name);
-    pair.push("=");
-    pair.push(value);
-    pair.into_vec()
+/// What it depends on, besides the spec.
+struct Host<'a> {
+    inherited: &'a Inherited,
+    own: io::Result<Own>,
 }
 
-/// Finds every member's program before anything is started; all failures at once.
-pub(super) fn find_programs(
+/// Finds every member's program and user before anything is started; all failures at once.
+pub(super) fn prepare(
     launch: &Launch,
     inherited: &Inherited,
-) -> Result<Vec<PathBuf>, Vec<SpawnFailure>> {
+) -> Result<Vec<Prepared>, Vec<SpawnFailure>> {
     let mut found = Vec::with_capacity(launch.members.len());
     let mut failures = Vec::new();
+    let host = Host { inherited, own: Own::read() };
     for (id, member) in MemberId::all(launch.members.len()).zip(&launch.members) {
-        match find(member, inherited) {
-            Ok(program) => found.push(program),
+        match host.prepare(member) {
+            Ok(prepared) => found.push(prepared),
             Err(failure) => failures.push(SpawnFailure { member: id, ..failure }),
         }
     }
     if failures.is_empty() { Ok(found) } else { Err(failures) }
+}
+
+impl Host<'_> {
+    fn prepare(&self, member: &Member) -> Result<Prepared, SpawnFailure> {
+        let (account, change) = match &member.user {
+            Some(user) => {
+                let (account, change) = self.become_user(user)?;
+                (Some(account), change)
+            }
+            None => (None, None),
+        };
+        check_oom_score(member)?;
+        let file = find(member, self.inherited)?;
+        Ok(Prepared { file, env: with_account(account.as_ref(), &member.env), change })
+    }
+
+    fn become_user(
+        &self,
+        user: &UserName,
+    ) -> Result<(users::Account, Option<Change>), SpawnFailure> {
+        let other = |reason| failure(SpawnFailureKind::Other, reason);
+        let own = self.own.as_ref().map_err(|error| {
+            other(format!("user {user}: cannot find out who fateshare is: {error}"))
+        })?;
+        let account = users::look_up(user, own.gid())
+            .map_err(|unknown| SpawnFailure { hint: unknown.hint, ..other(unknown.reason) })?;
+        let change = own.change_to(&account).map_err(|why| SpawnFailure {
+            hint: Some(
+                "Start fateshare as root with these capabilities, or start the whole container as \
+                 that user and leave `user` out"
+                    .to_owned(),
+            ),
+            ..other(format!("user {user}: {why}"))
+        })?;
+        Ok((account, change))
+    }
+}
+
+/// It can only be raised: lowering it takes a privilege that a container has not.
+fn check_oom_score(member: &Member) -> Result<(), SpawnFailure> {
+    let Some(wanted) = member.oom_score_adj else { return Ok(()) };
+    let other = |reason| failure(SpawnFailureKind::Other, reason);
+    match process::oom_score_adj() {
+        Ok(own) if wanted < own => Err(SpawnFailure {
+            hint: Some(format!("It can only be raised: {own} or more")),
+            ..other(format!("oom_score_adj {wanted} is below fateshare's own {own}"))
+        }),
+        Ok(_) => Ok(()),
+        Err(error) => Err(other(format!("oom_score_adj: cannot read fateshare's own: {error}"))),
+    }
 }
 
 fn find(member: &Member, inherited: &Inherited) -> Result<PathBuf, SpawnFailure> {
@@ -149,20 +167,34 @@ fn failure(kind: SpawnFailureKind, reason: String) -> SpawnFailure {
 pub(super) fn program(
     member: &Member,
     id: MemberId,
-    file: &Path,
+    prepared: &Prepared,
     inherited: &Inherited,
+    limit: Option<Limit>,
 ) -> Result<Program, SpawnFailure> {
-    let stdin = if id == MemberId::MAIN { Stdin::Inherit } else { Stdin::Null };
-    let env = inherited.with(&member.env);
-    Program::new(file, &member.argv, env, member.working_dir.as_ref(), stdin).ok_or_else(|| {
-        SpawnFailure {
+    let heir = if id == MemberId::MAIN { Heir::Main } else { Heir::Sidecar };
+    let env = inherited.with(heir, &prepared.env);
+    let dir = member.working_dir.as_deref();
+    let Some(mut program) = Program::new(&prepared.file, &member.argv, env, dir) else {
+        return Err(SpawnFailure {
             member: id,
             ..failure(
                 SpawnFailureKind::Other,
                 "its command, environment or directory holds a NUL byte".to_owned(),
             )
-        }
-    })
+        });
+    };
+    if heir == Heir::Main {
+        program.stdin = Stdin::Inherit;
+        program.sockets = inherited.sockets;
+    }
+    for name in inherited.own_number(heir, &prepared.env) {
+        program.tell_own_number(name);
+    }
+    program.limit = limit;
+    program.oom_score_adj = member.oom_score_adj;
+    program.no_new_privs = member.no_new_privs;
+    program.change.clone_from(&prepared.change);
+    Ok(program)
 }
 
 /// Puts a step that failed into words.
@@ -180,12 +212,21 @@ pub(super) fn explain(
             ..other("a new process")
         },
         Step::Group => other("its process group"),
+        Step::Foreground => other("the terminal's foreground"),
+        Step::Limit => other("its limit on open descriptors"),
+        Step::OomScore => other("its oom_score_adj (/proc/self/oom_score_adj)"),
+        Step::User => match &member.user {
+            Some(user) => other(&format!("user {user}")),
+            None => other("its user"),
+        },
+        Step::NoNewPrivileges => other("giving up privileges (PR_SET_NO_NEW_PRIVS)"),
         Step::Tie => other("tying it to fateshare (PR_SET_PDEATHSIG)"),
         Step::Directory => {
             let dir = member.working_dir.as_deref().unwrap_or(Path::new("."));
-            other(&format!("working_dir {}", dir.display()))
+            other(&format!("working_dir {}{}", dir.display(), as_user(member)))
         }
         Step::Stdin => other("its standard input (/dev/null)"),
+        Step::Sockets => other("the descriptors that were passed for it"),
         Step::Signals => other("its signal mask"),
         Step::Execute => explain_execute(member, file, error),
     };
@@ -209,7 +250,7 @@ fn explain_execute(member: &Member, file: &Path, error: &io::Error) -> SpawnFail
             format!("program {shown}: its command and environment are too long: {error}"),
         ),
         K::PermissionDenied | K::ExecutableFileBusy | K::IsADirectory | K::InvalidInput => {
-            not_executable(format!("program {shown}: {error}"))
+            not_executable(format!("program {shown}{}: {error}", as_user(member)))
         }
         // ENOEXEC has no kind of its own.
         _ if error.to_string().starts_with("Exec format error") => SpawnFailure {
@@ -224,28 +265,7 @@ fn explain_execute(member: &Member, file: &Path, error: &io::Error) -> SpawnFail
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_members_own_variables_win_and_null_unsets() {
-        let inherited = Inherited(vec![
-            (4, b"PATH=/bin".to_vec()),
-            (4, b"HOME=/root".to_vec()),
-            (2, b"PA=x".to_vec()),
-        ]);
-        let change = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
-        let changes = [
-            change("PATH", Some("/first")),
-            change("HOME", None),
-            change("PATH", Some("/last")),
-            change("NEW", Some("a=b")),
-        ];
-        let env: Vec<String> = inherited
-            .with(&changes)
-            .map(|pair| String::from_utf8(pair).expect("plain text"))
-            .collect();
-        assert_eq!(env, ["PA=x", "PATH=/last", "NEW=a=b"]);
-    }
+/// Whose permissions counted, where they were not our own.
+fn as_user(member: &Member) -> String {
+    member.user.as_ref().map_or(String::new(), |user| format!(" as user {user}"))
 }

@@ -1,13 +1,17 @@
 //! Waiting: for a signal or for the core's next timer, and for nothing else.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::perform::{Shell, Slept};
 use crate::sys::signals::Signals;
+
+/// Where nothing wakes us any more, so often is looked.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// The event loop. Made before anything is started, so that a lack of descriptors starts nothing.
 #[derive(Debug)]
@@ -43,9 +47,18 @@ impl Waiter {
             let until = shell.next_timer();
             match until {
                 Some(until) => {
-                    let _ = timeout(until.since(since), self.signalled()).await;
+                    let woken = timeout(until.since(since), self.signalled()).await;
+                    if let Ok(Err(error)) = woken {
+                        // The timers still work, and one is armed: the group comes to its end.
+                        shell.fail(format!("cannot wait for signals: {error}"));
+                        sleep(GLANCE).await;
+                    }
                 }
-                None => self.signalled().await,
+                None => {
+                    if let Err(error) = self.signalled().await {
+                        shell.fail(format!("cannot wait for signals: {error}"));
+                    }
+                }
             }
             slept = until.map(|until| Slept { since, until });
         }
@@ -53,9 +66,9 @@ impl Waiter {
 
     /// Until a signal has come. The socket is emptied before the signals are taken: one that comes
     /// in between wakes us again.
-    async fn signalled(&self) {
-        if self.socket.readable().await.is_ok() {
-            while self.socket.try_read(&mut [0; 256]).is_ok_and(|read| read > 0) {}
-        }
+    async fn signalled(&self) -> io::Result<()> {
+        self.socket.readable().await?;
+        while self.socket.try_read(&mut [0; 256]).is_ok_and(|read| read > 0) {}
+        Ok(())
     }
 }

@@ -1,20 +1,34 @@
 //! The two clocks: `CLOCK_MONOTONIC` for decisions, `CLOCK_BOOTTIME` for the age of processes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
+use super::seam;
+
 /// Now on the clock that process start times are measured by (`proc_pid_stat(5)`).
 pub fn since_boot() -> Duration {
-    read(ClockId::CLOCK_BOOTTIME)
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    read(ClockId::CLOCK_BOOTTIME, &LAST)
 }
 
 /// Now on the clock that timers and the event list use.
 pub fn monotonic() -> Duration {
-    read(ClockId::CLOCK_MONOTONIC)
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    read(ClockId::CLOCK_MONOTONIC, &LAST)
 }
 
-fn read(clock: ClockId) -> Duration {
-    // Neither clock can be missing on a kernel that Rust's standard library runs on.
-    clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
+/// Neither clock can be missing on a kernel that Rust's standard library runs on. If a call fails
+/// all the same, time stands still for that look: it never runs backwards.
+fn read(clock: ClockId, last: &AtomicU64) -> Duration {
+    let now = seam::call("clock_gettime", || Ok(Duration::from(clock_gettime(clock)?)));
+    let nanoseconds = now.ok().and_then(|now| u64::try_from(now.as_nanos()).ok());
+    match nanoseconds {
+        Some(now) => {
+            last.store(now, Ordering::Relaxed);
+            Duration::from_nanos(now)
+        }
+        None => Duration::from_nanos(last.load(Ordering::Relaxed)),
+    }
 }

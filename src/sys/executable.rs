@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::seam;
+
 /// Where programs are looked for when there is no PATH at all, as the C library does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
@@ -23,7 +25,7 @@ pub enum Unusable {
         /// The file.
         path: PathBuf,
         /// In which way.
-        why: &'static str,
+        why: String,
     },
 }
 
@@ -62,28 +64,31 @@ pub fn find(program: &OsStr, path: Option<&OsStr>, dir: &Path) -> Result<PathBuf
 enum Seen {
     Executable,
     Missing,
-    Other(&'static str),
+    Other(String),
 }
 
 fn look(file: &Path) -> Seen {
-    match fs::metadata(file) {
-        Ok(meta) if meta.is_dir() => Seen::Other("is a directory"),
-        Ok(meta) if !meta.is_file() => Seen::Other("is not a regular file"),
+    let other = |why: &str| Seen::Other(why.to_owned());
+    match seam::call("stat_program", || fs::metadata(file)) {
+        Ok(meta) if meta.is_dir() => other("is a directory"),
+        Ok(meta) if !meta.is_file() => other("is not a regular file"),
         Ok(meta) if meta.permissions().mode() & 0o111 == 0 => {
-            Seen::Other("has no execute permission (chmod +x)")
+            other("has no execute permission (chmod +x)")
         }
         Ok(_) => Seen::Executable,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Seen::Other("cannot be reached: permission denied")
-        }
-        Err(_) => Seen::Missing,
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Seen::Missing,
+            io::ErrorKind::PermissionDenied => other("cannot be reached: permission denied"),
+            _ => Seen::Other(format!("cannot be looked at: {error}")),
+        },
     }
 }
 
 /// What a file that exists lacks when `execve` says that it does not exist: its interpreter.
 pub fn missing_interpreter(file: &Path) -> Option<String> {
     let mut head = Vec::new();
-    fs::File::open(file).ok()?.take(256).read_to_end(&mut head).ok()?;
+    let opened = seam::call("open_program", || fs::File::open(file));
+    opened.ok()?.take(256).read_to_end(&mut head).ok()?;
     if head.starts_with(b"\x7fELF") {
         return Some("its dynamic loader, which this image lacks".to_owned());
     }

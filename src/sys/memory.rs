@@ -5,6 +5,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
+use super::seam;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
 /// A stack of its own for a child that shares our memory. Only the pages that are touched exist,
@@ -31,11 +32,15 @@ impl Stack {
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_STACK;
         let guard = page_size();
         let size = USABLE.saturating_add(guard);
-        // SAFETY: a new mapping at a place of the kernel's choice touches no other.
-        let base = unsafe { mmap_anonymous(None, size, access, flags) }?;
+        let base = seam::call("mmap", || {
+            // SAFETY: a new mapping at a place of the kernel's choice touches no other.
+            Ok(unsafe { mmap_anonymous(None, size, access, flags) }?)
+        })?;
         let stack = Self { base, size };
-        // SAFETY: the page belongs to the mapping that was just made, and nothing uses it.
-        unsafe { mprotect(base, guard, ProtFlags::PROT_NONE) }?;
+        seam::call("mprotect", || {
+            // SAFETY: the page belongs to the mapping that was just made, and nothing uses it.
+            Ok(unsafe { mprotect(base, guard, ProtFlags::PROT_NONE) }?)
+        })?;
         Ok(stack)
     }
 

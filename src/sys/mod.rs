@@ -5,15 +5,21 @@
 //! waits for another process, but for [`output`], which only the voice thread uses, and
 //! [`spawn`], until the child has executed its program; looking at files is as slow as they are.
 
+mod child;
 pub mod clock;
+pub mod descendants;
+pub mod descriptors;
 pub mod executable;
 pub mod kill;
 pub mod memory;
 pub mod output;
 mod passwd;
+pub mod privileges;
 pub mod process;
 pub mod procfs;
 pub mod reap;
+mod seam;
 pub mod signals;
 pub mod spawn;
+pub mod terminal;
 pub mod users;

@@ -3,8 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::seam;
 
 /// A write to a pipe of at most this many bytes is never torn (`PIPE_BUF` of `pipe(7)`).
 pub const WHOLE: usize = 4096;
@@ -18,11 +19,12 @@ pub fn write_some(bytes: &[u8]) -> io::Result<usize> {
     let fd = stderr.as_fd();
     loop {
         wait_writable(fd)?;
-        match nix::unistd::write(fd, &bytes[..bytes.len().min(WHOLE)]) {
+        let bytes = &bytes[..bytes.len().min(WHOLE)];
+        match seam::call("write", || Ok(nix::unistd::write(fd, bytes)?)) {
             Ok(written) => return Ok(written),
             // Somebody else made the description non-blocking, or was faster.
-            Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) if is_temporary(&error) => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -30,10 +32,14 @@ pub fn write_some(bytes: &[u8]) -> io::Result<usize> {
 fn wait_writable(fd: BorrowedFd<'_>) -> io::Result<()> {
     loop {
         let mut wanted = [PollFd::new(fd, PollFlags::POLLOUT)];
-        match poll(&mut wanted, PollTimeout::NONE) {
+        match seam::call("poll", || Ok(poll(&mut wanted, PollTimeout::NONE)?)) {
             Ok(_) => return Ok(()),
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) if is_temporary(&error) => {}
+            Err(error) => return Err(error),
         }
     }
+}
+
+fn is_temporary(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

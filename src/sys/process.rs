@@ -5,6 +5,7 @@ use std::io;
 use nix::libc;
 use nix::unistd::getpid;
 
+use super::seam;
 use crate::core::Pid;
 
 /// How far our reach goes.
@@ -27,35 +28,34 @@ pub fn adopt_orphans() -> io::Result<Role> {
     if own_pid() == Pid(1) {
         return Ok(Role::Init);
     }
-    // SAFETY: this option takes plain numbers and touches no memory.
-    let result = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
-    if result == -1 {
-        return Err(io::Error::last_os_error());
-    }
+    seam::checked("prctl_subreaper", || {
+        // SAFETY: this option takes plain numbers and touches no memory.
+        unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+    })?;
     Ok(Role::Subreaper)
-}
-
-/// Marks every descriptor from 3 up close-on-exec, so that members inherit the first three only.
-///
-/// Our own descriptors are made close-on-exec; this is about those that we inherited.
-/// Needs Linux 5.11 (`close_range(2)`).
-pub fn close_inherited_on_exec() -> io::Result<()> {
-    // SAFETY: the call takes plain numbers; with this flag it closes nothing now.
-    let result = unsafe {
-        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
-    };
-    if result == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
 }
 
 /// Asks for the processor before everybody else: among hundreds of processes that fork all the time
 /// we would get too small a share of it to end them in time. Needs `CAP_SYS_NICE`; without it
 /// nothing changes. Not while members are still being started: they would inherit it.
-pub fn go_first() {
+pub fn go_first() -> io::Result<()> {
     // SAFETY: plain numbers; 0 is ourselves.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
+    seam::checked("setpriority", || unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) })
+        .map(drop)
+}
+
+/// Our own `oom_score_adj`, which members inherit (`proc_pid_oom_score_adj(5)`).
+pub fn oom_score_adj() -> io::Result<i16> {
+    let text =
+        seam::call("read_oom_score", || std::fs::read_to_string("/proc/self/oom_score_adj"))?;
+    text.trim().parse().map_err(io::Error::other)
+}
+
+/// Stops ourselves, as Ctrl-Z does; comes back when somebody has continued us. As PID 1 nothing
+/// happens: the kernel does not let an init stop itself.
+pub fn suspend() -> io::Result<()> {
+    // SAFETY: plain numbers.
+    seam::checked("suspend", || unsafe { libc::kill(own_pid().0, libc::SIGSTOP) }).map(drop)
 }
 
 /// Leaves at once: no exit handlers, no flushing, no waiting for the voice thread.

@@ -4,6 +4,7 @@ use std::io;
 
 use nix::libc;
 
+use super::seam;
 use crate::core::{Pid, Status};
 use crate::spec::Signal;
 
@@ -25,10 +26,11 @@ pub enum Reaped {
 pub fn reap() -> io::Result<Reaped> {
     let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
     let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
-    // SAFETY: the call writes to memory of the right type and size.
-    let result = unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) };
-    if result == -1 {
-        let error = io::Error::last_os_error();
+    let looked = seam::checked("waitid", || {
+        // SAFETY: the call writes to memory of the right type and size.
+        unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) }
+    });
+    if let Err(error) = looked {
         return match error.raw_os_error() {
             Some(libc::ECHILD) => Ok(Reaped::NoChildren),
             // A handler ran; the next look is as good.
@@ -53,4 +55,56 @@ pub fn reap() -> io::Result<Reaped> {
         Signal::from_kernel(raw).map_or(Status::Exited(u8::MAX), Status::Killed)
     };
     Ok(Reaped::Child(Pid(pid), status))
+}
+
+/// Which of our own children are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The one with this number.
+    Child(Pid),
+    /// Any in this process group.
+    Group(Pid),
+}
+
+/// Whether we have such a child, ended or not, that is not reaped. Nothing is reaped by this.
+///
+/// While there is one its number, or its group's, cannot come again: nobody reaps it but us.
+pub(super) fn have_child(whose: Whose) -> bool {
+    let (kind, number) = match whose {
+        Whose::Child(pid) => (libc::P_PID, pid),
+        Whose::Group(group) => (libc::P_PGID, group),
+    };
+    let Ok(number) = libc::id_t::try_from(number.0) else { return false };
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    let looked = seam::checked("waitid_look", || {
+        // SAFETY: the call writes to memory of the right type and size.
+        unsafe { libc::waitid(kind, number, info.as_mut_ptr(), flags) }
+    });
+    looked.is_ok()
+}
+
+/// The signal that has stopped this child since the last look; `None` if none has, or it is gone.
+/// The child itself is not reaped by this.
+pub fn stopped(pid: Pid) -> io::Result<Option<Signal>> {
+    let Ok(number) = libc::id_t::try_from(pid.0) else { return Ok(None) };
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let looked = seam::checked("waitid_stopped", || {
+        // SAFETY: the call writes to memory of the right type and size.
+        unsafe {
+            libc::waitid(libc::P_PID, number, info.as_mut_ptr(), libc::WSTOPPED | libc::WNOHANG)
+        }
+    });
+    match looked {
+        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
+        looked => looked?,
+    };
+    // SAFETY: it was zeroed and, where there was something to say, filled by the call.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: for waitid the kernel fills the variant that holds the number, or it is zero.
+    if unsafe { info.si_pid() } == 0 {
+        return Ok(None);
+    }
+    // SAFETY: as above, the same variant.
+    Ok(Signal::from_kernel(unsafe { info.si_status() }))
 }

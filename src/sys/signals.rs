@@ -15,19 +15,19 @@ use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 
+use super::seam;
 use crate::core::{Pid, Sender};
 use crate::spec::Signal;
 
 /// Blocks every signal of this thread and of those it will start. The first thing `main` does:
 /// what is sent early stays pending instead of ending us or, as PID 1, being lost.
-pub fn block_all() {
-    // Blocking a full set cannot fail: EINVAL is for a bad `how` only.
-    let _ = SigSet::all().thread_block();
+pub fn block_all() -> io::Result<()> {
+    seam::call("sigprocmask", || Ok(SigSet::all().thread_block()?))
 }
 
 /// Unblocks every signal of this thread, whatever was blocked when we were started.
-pub fn unblock_all() {
-    let _ = SigSet::empty().thread_set_mask();
+pub fn unblock_all() -> io::Result<()> {
+    seam::call("sigprocmask", || Ok(SigSet::empty().thread_set_mask()?))
 }
 
 /// Does some work that may wait for somebody (a spec from a pipe, a message to a full terminal)
@@ -39,11 +39,13 @@ pub fn interruptible<T>(work: impl FnOnce() -> T) -> io::Result<T> {
     let idle = Arc::new(AtomicBool::new(true));
     for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM] {
         let code = i32::from(signal.shell_code());
-        flag::register_conditional_shutdown(signal.number(), code, Arc::clone(&idle))?;
+        seam::call("sigaction", || {
+            flag::register_conditional_shutdown(signal.number(), code, Arc::clone(&idle))
+        })?;
     }
-    unblock_all();
+    unblock_all()?;
     let result = work();
-    block_all();
+    block_all()?;
     // From here on they are a matter of the group again: the handlers do nothing any more.
     idle.store(false, Ordering::SeqCst);
     Ok(result)
@@ -70,18 +72,20 @@ impl Signals {
     pub fn catch(wanted: &[Signal]) -> io::Result<Self> {
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
         // SAFETY: the default disposition runs no code of ours.
-        unsafe { sigaction(NixSignal::SIGCHLD, &default) }?;
-        let (read, write) = UnixStream::pair()?;
+        seam::call("sigaction", || Ok(unsafe { sigaction(NixSignal::SIGCHLD, &default) }?))?;
+        let (read, write) = seam::call("socketpair", UnixStream::pair)?;
         let numbers: Vec<i32> = wanted.iter().map(|signal| signal.number()).collect();
-        let delivery = SignalDelivery::with_pipe(read, write, WithOrigin::default(), &numbers)?;
+        let delivery = seam::call("sigaction", || {
+            SignalDelivery::with_pipe(read, write, WithOrigin::default(), &numbers)
+        })?;
         Ok(Self { delivery })
     }
 
     /// The socket that becomes readable when a signal has come, for the loop to wait on. It may
     /// also be read: the signals themselves are kept elsewhere.
     pub fn socket(&self) -> io::Result<UnixStream> {
-        let socket = self.delivery.get_read().try_clone()?;
-        socket.set_nonblocking(true)?;
+        let socket = seam::call("dup", || self.delivery.get_read().try_clone())?;
+        seam::call("ioctl_fionbio", || socket.set_nonblocking(true))?;
         Ok(socket)
     }
 
@@ -137,7 +141,18 @@ fn is_default(number: libc::c_int) -> bool {
 /// Sets the default disposition; -1 and `errno` if that fails. Safe between `clone` and `execve`.
 pub(super) fn set_default(number: libc::c_int) -> libc::c_int {
     let default: KernelAction = [libc::SIG_DFL, 0, 0, 0];
-    action(number, &raw const default, std::ptr::null_mut())
+    seam::raw("sigaction_default", || action(number, &raw const default, std::ptr::null_mut()))
+}
+
+/// Blocks nothing any more; -1 and `errno` if that fails. Safe between `clone` and `execve`.
+pub(super) fn set_empty_mask() -> libc::c_int {
+    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: it writes a whole set to memory of the right type.
+    unsafe { libc::sigemptyset(none.as_mut_ptr()) };
+    seam::raw("sigprocmask_child", || {
+        // SAFETY: the set was just made; no old one is asked for.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) }
+    })
 }
 
 #[cfg(not(target_pointer_width = "64"))]

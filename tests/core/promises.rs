@@ -3,7 +3,7 @@
 
 use fateshare::core::{
     Action, Cause, EndMeaning, Event, Found, GIVE_UP_AFTER, Happening, MemberEnd, MemberId, Over,
-    ProcessKey, State, Status, Target,
+    ProcessKey, SignalFailure, State, Status, Target,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, MayFinish, Signal, StopOrder, StopTo};
 
@@ -68,6 +68,7 @@ impl World {
             }
             Event::SpawnFailed(_) => Some(Box::new(|it| matches!(it, Cause::CannotStart(_)))),
             Event::Unhealthy(_) => Some(Box::new(|it| matches!(it, Cause::Unhealthy(_)))),
+            Event::OwnFailure(_) => Some(Box::new(|it| matches!(it, Cause::OwnFailure(_)))),
             Event::Ends(ends) => {
                 let fatal = |(member, status): &&(MemberId, Status)| {
                     let plan = self.models[member.index()].plan;
@@ -104,13 +105,14 @@ impl World {
             }
             Action::ComeBack => self.answers.push_back(Event::Proceed),
             Action::Forward(signal) => {
-                assert_eq!(*signal, Signal::HUP);
+                assert!([Signal::HUP, Signal::CONT].contains(signal));
                 assert!(self.verdict.is_none(), "nothing is forwarded after the verdict");
                 assert_eq!(self.leaders[0].fate, Fate::Alive, "only a living main gets it");
             }
             Action::Stop { member, signal, target } => {
                 assert_eq!(*signal, self.stop_signal(), "the request's own, or SIGTERM");
                 self.stop(*member, *target);
+                self.refuse(*member, *signal);
             }
             Action::StopStraggler { key, signal } => {
                 // Its member's, if that is known; a stranger's is SIGTERM.
@@ -129,11 +131,35 @@ impl World {
             Action::Walk => self.answers.push_back(Event::Found(Found::default())),
             Action::KillWave { .. } => {
                 let from = self.kill_from.expect("there is a verdict");
-                assert!(self.now >= from, "no SIGKILL before the deadline");
+                let in_time = self.now >= from || self.only_denied_left();
+                assert!(in_time, "no SIGKILL before the deadline");
                 for leader in self.leaders.iter().filter(|it| it.fate == Fate::Alive) {
                     assert_eq!(leader.stops, 1, "each leader is told to stop before SIGKILL");
                 }
                 self.waves = self.waves.saturating_add(1);
+                for member in self.all() {
+                    self.refuse(member, Signal::KILL);
+                }
+            }
+            Action::Pause(member) => {
+                assert_eq!(self.leaders[member.index()].fate, Fate::Alive);
+                self.paused.insert(*member);
+            }
+            Action::Suspend => {
+                let living = self.all().filter(|it| self.leaders[it.index()].fate == Fate::Alive);
+                assert!(living.eq(self.paused.iter().copied()), "all members are stopped first");
+                assert!(!self.suspended, "once");
+                self.suspended = true;
+            }
+            Action::GiveTerminal => {}
+            Action::Continue(member) => {
+                // One that was started meanwhile was never stopped.
+                self.paused.remove(member);
+                self.suspended = false;
+            }
+            Action::Record(Happening::Resumed) => {
+                assert!(self.paused.is_empty(), "everybody runs again");
+                self.suspended = false;
             }
             Action::Record(Happening::Over(over)) => self.check_over(over),
             Action::Record(Happening::Ended(end)) => {
@@ -146,6 +172,30 @@ impl World {
                 self.code = Some(*code);
             }
         }
+    }
+
+    /// Nobody may signal a member that became another user.
+    fn refuse(&mut self, member: MemberId, signal: Signal) {
+        let alive = self.leaders[member.index()].fate == Fate::Alive;
+        if alive && self.models[member.index()].denied {
+            self.answers.push_back(Event::SignalFailed(SignalFailure {
+                pid: pid(member),
+                member: Some(member),
+                signal,
+                reason: "not permitted".to_owned(),
+                denied: true,
+            }));
+        }
+    }
+
+    /// Whether whoever is left may not be signalled, and so is not waited for.
+    fn only_denied_left(&self) -> bool {
+        self.all().all(|member| {
+            let at = member.index();
+            let alive = |it: &Process| it.fate == Fate::Alive;
+            let led_by_denied = alive(&self.leaders[at]) && self.models[at].denied;
+            led_by_denied || (!alive(&self.leaders[at]) && !alive(&self.children[at]))
+        })
     }
 
     fn stop(&mut self, member: MemberId, target: Target) {
@@ -182,7 +232,8 @@ impl World {
         assert_eq!(named, keys, "it names the stragglers that are left");
         if !leaders.is_empty() || !children.is_empty() {
             let from = self.kill_from.expect("there is a verdict");
-            assert!(self.now >= from.plus(GIVE_UP_AFTER), "it waits for what it killed");
+            let in_time = self.now >= from.plus(GIVE_UP_AFTER) || self.only_denied_left();
+            assert!(in_time, "it waits for what it killed");
         }
     }
 
@@ -206,6 +257,7 @@ impl World {
             Cause::CannotStart(_) => 127,
             Cause::Unhealthy(_) => codes().unhealthy,
             Cause::ProfileExited(code) => *code,
+            Cause::OwnFailure(_) => 125,
         }
     }
 

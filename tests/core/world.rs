@@ -4,14 +4,14 @@
 #[path = "promises.rs"]
 mod promises;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use fateshare::core::{
-    Before, Cause, Ends, Event, Found, Group, HURRY_AFTER, Leader, MemberId, MemberPlan, Moment,
-    Pid, Plan, ProcessKey, Received, Seen, Sender, SpawnFailure, SpawnFailureKind, State, Status,
-    Unhealthy, Verdict,
+    Before, Cause, Ends, Event, Found, Group, HURRY_AFTER, JobControl, Leader, MemberId,
+    MemberPlan, Moment, Pid, Plan, ProcessKey, Received, Seen, Sender, SpawnFailure,
+    SpawnFailureKind, State, Status, Unhealthy, Verdict,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -36,6 +36,8 @@ pub(crate) struct Model {
     pub plan: MemberPlan,
     /// What it leaves behind.
     pub child: Child,
+    /// Whether its leader may not be signalled.
+    pub denied: bool,
 }
 
 /// What really becomes of a process, whatever the core thinks.
@@ -60,11 +62,16 @@ const UNBORN: Process = Process { fate: Fate::Unborn, stops: 0 };
 
 /// Which moves are offered. Time multiplies the states, so large groups do without some of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Clock {
+#[allow(clippy::struct_excessive_bools, reason = "independent choices")]
+pub(crate) struct Offered {
     /// Time may pass without a timer, so that a second SIGINT can hurry.
     pub(crate) passes: bool,
     /// A wake-up may come far too late.
     pub(crate) freezes: bool,
+    /// Something of our own may fail.
+    pub(crate) fails: bool,
+    /// Ctrl-Z and SIGCONT may come.
+    pub(crate) jobs: bool,
 }
 
 /// What ends in one wake-up: leaders, and children of leaders that are gone.
@@ -89,14 +96,19 @@ pub(crate) enum Move {
     Timer,
     /// The next timer is due, and the wake-up comes far too late.
     LateTimer,
+    /// Something of our own fails.
+    OwnFailure,
+    /// The terminal has stopped main.
+    MainStopped,
 }
 
 /// The core, all that is around it, and what was promised so far.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct World {
     group: Group,
     models: Vec<Model>,
-    clock: Clock,
+    offered: Offered,
     now: Moment,
     leaders: Vec<Process>,
     children: Vec<Process>,
@@ -104,6 +116,11 @@ pub(crate) struct World {
     passed: u8,
     overslept: bool,
     was_unhealthy: bool,
+    has_failed: bool,
+    /// Whose process groups are stopped.
+    paused: BTreeSet<MemberId>,
+    /// Whether we stopped ourselves.
+    suspended: bool,
     verdict: Option<Verdict>,
     kill_from: Option<Moment>,
     last_hurry: Option<Moment>,
@@ -113,13 +130,14 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(models: Vec<Model>, clock: Clock) -> Self {
+    pub(crate) fn new(models: Vec<Model>, offered: Offered) -> Self {
         let plan = Plan {
             members: models.iter().map(|model| model.plan).collect(),
             grace: GRACE,
             stop_on: DEFAULT_STOP_ON.to_vec(),
             exit_codes: codes(),
             profile: false,
+            job_control: JobControl::Shell,
         };
         let mut world = Self {
             group: Group::new(plan),
@@ -127,11 +145,14 @@ impl World {
             leaders: vec![UNBORN; models.len()],
             children: vec![UNBORN; models.len()],
             models,
-            clock,
+            offered,
             answers: VecDeque::new(),
             passed: 0,
             overslept: false,
             was_unhealthy: false,
+            has_failed: false,
+            paused: BTreeSet::new(),
+            suspended: false,
             verdict: None,
             kill_from: None,
             last_hurry: None,
@@ -191,6 +212,15 @@ impl World {
         for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
             moves.push(Move::Signal(signal));
         }
+        if self.offered.jobs {
+            moves.extend([Signal::TSTP, Signal::CONT].map(Move::Signal));
+            if self.leaders[0].fate == Fate::Alive {
+                moves.push(Move::MainStopped);
+            }
+        }
+        if self.offered.fails && !self.has_failed {
+            moves.push(Move::OwnFailure);
+        }
         moves.extend(ends);
         if !self.was_unhealthy && self.group.state() <= State::Running {
             moves.push(Move::Unhealthy);
@@ -198,12 +228,12 @@ impl World {
         let before_verdict = self.verdict.is_none();
         let may_pass = if before_verdict { self.passed == 0 } else { self.passed & 2 == 0 };
         if self.answers.is_empty() {
-            if self.clock.passes && may_pass && self.next_after(self.pass_by()) {
+            if self.offered.passes && may_pass && self.next_after(self.pass_by()) {
                 moves.push(Move::Pass);
             }
             if self.group.next_timer().is_some() {
                 moves.push(Move::Timer);
-                if self.clock.freezes && !self.overslept {
+                if self.offered.freezes && !self.overslept {
                     moves.push(Move::LateTimer);
                 }
             }
@@ -327,6 +357,11 @@ impl World {
             }
             Move::Timer => self.timer(),
             Move::LateTimer => self.oversleep(),
+            Move::OwnFailure => {
+                self.has_failed = true;
+                self.tell(Event::OwnFailure("cannot reap children".to_owned()));
+            }
+            Move::MainStopped => self.tell(Event::MainStopped(Signal::TSTP)),
         }
         // The shell asks after the verdict whether anybody is left.
         if self.verdict.is_some() && !self.is_over() && self.nothing_left() {
@@ -383,6 +418,7 @@ impl World {
 
     fn end(&mut self, leaders: &[(MemberId, Status)], children: &[MemberId]) {
         for (member, status) in leaders {
+            self.paused.remove(member);
             self.leaders[member.index()].fate = Fate::Gone;
             if *member == MemberId::MAIN {
                 self.main_end = Some(*status);
@@ -448,7 +484,11 @@ pub(crate) fn model(
     may_finish: MayFinish,
     child: Child,
 ) -> Model {
-    Model { plan: MemberPlan { stop_signal: None, stop_to, stop, may_finish }, child }
+    Model {
+        plan: MemberPlan { stop_signal: None, stop_to, stop, may_finish },
+        child,
+        denied: false,
+    }
 }
 
 /// How often each kind of move was made, to see that none is missing.
@@ -462,6 +502,8 @@ pub(crate) fn kind(step: &Move) -> &'static str {
         Move::Pass => "time passes",
         Move::Timer => "timer",
         Move::LateTimer => "late timer",
+        Move::OwnFailure => "own failure",
+        Move::MainStopped => "main stopped",
     }
 }
 

@@ -1,0 +1,99 @@
+//! Signals after the verdict, and job control: Ctrl-Z stops every member and then ourselves, SIGCONT
+//! undoes it.
+
+use super::event::{Action, JobControl, Received, Sender};
+use super::forward::is_stop_request;
+use super::group::Group;
+use super::happening::{Happening, NotForwarded, Why};
+use super::ids::{MemberId, Moment};
+use super::teardown::HURRY_AFTER;
+use super::timers::Timer;
+use crate::spec::Signal;
+
+impl Group {
+    /// Signals after the verdict change nothing, but for a second SIGINT (on a terminal SIGQUIT).
+    pub(super) fn signalled_while_stopping(
+        &mut self,
+        now: Moment,
+        received: Received,
+        out: &mut Vec<Action>,
+    ) {
+        if self.is_about_jobs(&received) {
+            self.job_signal(received, out);
+            return;
+        }
+        let from_terminal = received.sender == Sender::Terminal;
+        let hurries = is_stop_request(&self.plan.stop_on, &received)
+            && (received.signal == Signal::INT
+                || (received.signal == Signal::QUIT && from_terminal));
+        out.push(Action::Record(Happening::Got(received)));
+        let Some(teardown) = &mut self.teardown else {
+            return;
+        };
+        if !hurries {
+            return;
+        }
+        let before = teardown.last_hurry.replace(now).unwrap_or(teardown.verdict.at);
+        let before = before.max(teardown.verdict.at);
+        if now.since(before) >= HURRY_AFTER {
+            // By the timer, not at once: ends of this wake-up come before it.
+            teardown.deadline = now;
+            teardown.why = Why::Hurried;
+            self.timers.arm(Timer::Deadline, now);
+            out.push(Action::Record(Happening::Hurried));
+        }
+    }
+
+    /// Whether a signal stops or continues the group as a job; a stop request is none.
+    pub(super) fn is_about_jobs(&self, received: &Received) -> bool {
+        !is_stop_request(&self.plan.stop_on, received)
+            && (received.signal == Signal::TSTP
+                || (received.signal == Signal::CONT && self.suspended))
+    }
+
+    /// Somebody asks us to stop for a while, or has continued us.
+    pub(super) fn job_signal(&mut self, received: Received, out: &mut Vec<Action>) {
+        let signal = received.signal;
+        out.push(Action::Record(Happening::Got(received)));
+        if signal == Signal::CONT {
+            self.resume(out);
+        } else if self.plan.job_control == JobControl::Shell {
+            self.suspend(signal, out);
+        } else {
+            let why = NotForwarded::NobodyContinues;
+            out.push(Action::Record(Happening::NotForwarded(signal, why)));
+        }
+    }
+
+    /// Main was stopped. As the terminal's doing it is meant for all of us: main alone is in its
+    /// foreground. Where nobody could continue us, main goes on after Ctrl-Z: but not after it was
+    /// stopped for reading in the background, because it would try again at once.
+    pub(super) fn main_stopped(&mut self, signal: Signal, out: &mut Vec<Action>) {
+        let by_terminal = [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal);
+        match self.plan.job_control {
+            JobControl::Shell if by_terminal => self.suspend(signal, out),
+            JobControl::Nobody if signal == Signal::TSTP && self.lives(MemberId::MAIN) => {
+                let why = NotForwarded::NobodyContinues;
+                out.push(Action::Continue(MemberId::MAIN));
+                out.push(Action::Record(Happening::NotForwarded(signal, why)));
+            }
+            JobControl::Shell | JobControl::Nobody => {}
+        }
+    }
+
+    fn suspend(&mut self, signal: Signal, out: &mut Vec<Action>) {
+        if std::mem::replace(&mut self.suspended, true) {
+            return;
+        }
+        out.extend(self.living().into_iter().map(Action::Pause));
+        out.push(Action::Record(Happening::Suspended(signal)));
+        out.push(Action::Suspend);
+    }
+
+    fn resume(&mut self, out: &mut Vec<Action>) {
+        self.suspended = false;
+        out.push(Action::GiveTerminal);
+        out.extend(self.living().into_iter().map(Action::Continue));
+        out.push(Action::Record(Happening::Resumed));
+    }
+}

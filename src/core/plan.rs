@@ -1,0 +1,56 @@
+//! What the decisions depend on: the part of the launch spec that the core has to know.
+
+use std::time::Duration;
+
+use super::event::JobControl;
+use crate::spec::{ExitCodes, Launch, MayFinish, Signal, StopOrder, StopTo};
+
+/// What the decisions depend on, taken out of the launch spec.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Plan {
+    /// One for each member, main first.
+    pub members: Vec<MemberPlan>,
+    /// From the verdict to the deadline.
+    pub grace: Duration,
+    /// Signals that are a stop request.
+    pub stop_on: Vec<Signal>,
+    /// Exit codes for verdicts that have none of their own.
+    pub exit_codes: ExitCodes,
+    /// Whether there are profile scripts to run first.
+    pub profile: bool,
+    /// Who could continue us after Ctrl-Z.
+    pub job_control: JobControl,
+}
+
+/// What the decisions depend on for one member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MemberPlan {
+    /// Its own stop signal.
+    pub stop_signal: Option<Signal>,
+    /// Who gets it.
+    pub stop_to: StopTo,
+    /// When it gets it.
+    pub stop: StopOrder,
+    /// What its exit with 0 means.
+    pub may_finish: MayFinish,
+}
+
+impl Plan {
+    /// What the spec says, and who could continue us.
+    pub fn new(launch: &Launch, job_control: JobControl) -> Self {
+        let members = launch.members.iter().map(|member| MemberPlan {
+            stop_signal: member.stop_signal,
+            stop_to: member.stop_to,
+            stop: member.stop,
+            may_finish: member.may_finish,
+        });
+        Self {
+            members: members.collect(),
+            grace: launch.grace_period,
+            stop_on: launch.stop_on.clone(),
+            exit_codes: launch.exit_codes,
+            profile: false,
+            job_control,
+        }
+    }
+}

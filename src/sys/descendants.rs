@@ -1,0 +1,268 @@
+//! Looking for our descendants.
+//!
+//! By the lists of children that `/proc` has (`CONFIG_PROC_CHILDREN`), else by one scan of all
+//! processes. Where `/proc` shows nothing, the process groups that our leaders left are asked for.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::time::Duration;
+
+use nix::unistd::{getpgid, getsid};
+
+use super::procfs::{self, Stat};
+use super::reap::{Whose, have_child};
+use super::{clock, process, seam};
+use crate::core::{Found, MemberId, Moment, Pid, ProcessKey, Seen, TICK};
+
+/// A walk takes no longer than this. Among thousands of processes that come and go it sees a part,
+/// and the next one the rest; signals, ends and the deadline are more important.
+const LONGEST_WALK: Duration = Duration::from_millis(50);
+
+/// Whom a walk starts from.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The members' leaders that are not reaped.
+    pub leaders: &'a BTreeMap<Pid, MemberId>,
+    /// The numbers of those that are: what they left may still be in their process groups.
+    pub ended: &'a [Pid],
+}
+
+/// Walks over our descendants. `now` is the present on the group's clock, for start times.
+pub fn walk(known: Known<'_>, now: Moment) -> Found {
+    let begin = clock::monotonic();
+    let boot = clock::since_boot();
+    if let Err(why) = procfs::usable() {
+        let processes = groups_left(known.ended).map(|group| Seen {
+            key: group,
+            under: None,
+            group: Pid(-group.pid.0),
+            session: Pid(-group.pid.0),
+            started: Moment::ZERO,
+            name: "process group".to_owned(),
+        });
+        return Found { processes: processes.collect(), blind: Some(why), ..Found::default() };
+    }
+    let mut look = |pid: Pid, under: Option<MemberId>| {
+        let stat = match procfs::stat(pid) {
+            Ok(Some(stat)) => stat,
+            Ok(None) => return Looked::Unseen,
+            Err(error) => return Looked::Trouble(error),
+        };
+        if matches!(stat.state, b'Z' | b'X') {
+            // The first thread has ended; others may live on, and have children.
+            return if stat.threads > 1 { Looked::Hollow } else { Looked::Gone };
+        }
+        let age = boot.saturating_sub(ticks(stat.key.start_ticks));
+        let started = Moment::at(now.since_start().saturating_sub(age));
+        let Stat { key, name, group, session, .. } = stat;
+        Looked::Alive(Seen { key, under, group, session, started, name })
+    };
+    let in_time = || clock::monotonic().saturating_sub(begin) < LONGEST_WALK;
+    let mut walk =
+        Walk { leaders: known.leaders, look: &mut look, in_time: &in_time, trouble: None };
+    let processes = if has_children_lists() {
+        walk.descend(&mut children)
+    } else {
+        // Each list is taken once, so that nothing can go round in a circle.
+        let mut by_parent = by_parent().unwrap_or_else(|error| {
+            walk.trouble = Some(error);
+            BTreeMap::new()
+        });
+        walk.descend(&mut |pid| Ok(by_parent.remove(&pid).unwrap_or_default()))
+    };
+    let trouble = walk.trouble.map(|error| format!("cannot read /proc: {error}"));
+    Found { processes, took: clock::monotonic().saturating_sub(begin), blind: trouble }
+}
+
+/// The process groups of reaped leaders that a child of ours is still in. Such a child pins the
+/// group's number, so that it can be signalled: nobody but us can reap it. What those leaders left
+/// deeper than that comes to us, one by one, when what is above it ends.
+pub(super) fn groups_left(ended: &[Pid]) -> impl Iterator<Item = ProcessKey> {
+    let left = ended.iter().filter(|pid| have_child(Whose::Group(**pid)));
+    left.map(|pid| ProcessKey { pid: Pid(-pid.0), start_ticks: 0 })
+}
+
+/// What a look at one process shows.
+enum Looked {
+    Alive(Seen),
+    /// A zombie whose other threads live.
+    Hollow,
+    /// A zombie.
+    Gone,
+    /// Nothing is shown of it.
+    Unseen,
+    /// The look itself failed.
+    Trouble(io::Error),
+}
+
+/// One walk.
+struct Walk<'a> {
+    leaders: &'a BTreeMap<Pid, MemberId>,
+    look: &'a mut dyn FnMut(Pid, Option<MemberId>) -> Looked,
+    in_time: &'a dyn Fn() -> bool,
+    /// The first thing that could not be looked at.
+    trouble: Option<io::Error>,
+}
+
+impl Walk<'_> {
+    /// Goes down from ourselves. Leaders are not reported, what is below them is theirs.
+    fn descend(&mut self, children: &mut dyn FnMut(Pid) -> io::Result<Vec<Pid>>) -> Vec<Seen> {
+        let own = process::own_pid();
+        let mut found = Vec::new();
+        let mut open: Vec<(Pid, Option<MemberId>)> = vec![(own, None)];
+        while let Some((parent, under)) = open.pop() {
+            let below = match children(parent) {
+                Ok(below) => below,
+                Err(error) => {
+                    self.trouble.get_or_insert(error);
+                    continue;
+                }
+            };
+            for child in below {
+                if !(self.in_time)() {
+                    return found;
+                }
+                if let Some(member) = self.leaders.get(&child) {
+                    open.push((child, Some(*member)));
+                    continue;
+                }
+                match (self.look)(child, under) {
+                    Looked::Alive(seen) => found.push(seen),
+                    Looked::Hollow => {}
+                    // A child of our own is there until we reap it: it is hidden from us.
+                    Looked::Unseen if parent == own => found.extend(hidden(child)),
+                    Looked::Gone | Looked::Unseen => continue,
+                    Looked::Trouble(error) => {
+                        self.trouble.get_or_insert(error);
+                    }
+                }
+                open.push((child, under));
+            }
+        }
+        found
+    }
+}
+
+/// A child of our own that `/proc` does not show us (`hidepid`, another user).
+fn hidden(pid: Pid) -> Option<Seen> {
+    let number = nix::unistd::Pid::from_raw(pid.0);
+    let group = seam::call("getpgid", || Ok(getpgid(Some(number))?)).ok()?;
+    let session = seam::call("getsid", || Ok(getsid(Some(number))?)).ok()?;
+    Some(Seen {
+        key: ProcessKey { pid, start_ticks: 0 },
+        under: None,
+        group: Pid(group.as_raw()),
+        session: Pid(session.as_raw()),
+        started: Moment::ZERO,
+        name: "hidden process".to_owned(),
+    })
+}
+
+fn ticks(count: u64) -> Duration {
+    let milliseconds = u64::try_from(TICK.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(count.saturating_mul(milliseconds))
+}
+
+/// Whether the kernel was built with `CONFIG_PROC_CHILDREN`.
+fn has_children_lists() -> bool {
+    seam::call("children_list", || fs::exists("/proc/thread-self/children")).unwrap_or(false)
+}
+
+/// Our own children, zombies too; nothing where `/proc` does not show them.
+pub(super) fn own_children() -> Vec<Pid> {
+    if procfs::usable().is_ok() && has_children_lists() {
+        children(process::own_pid()).unwrap_or_default()
+    } else {
+        Vec::new()
+    }
+}
+
+/// The children of all threads of a process.
+fn children(pid: Pid) -> io::Result<Vec<Pid>> {
+    let mut children = Vec::new();
+    let mut text = String::new();
+    let tasks = seam::call("read_dir", || fs::read_dir(format!("/proc/{pid}/task")));
+    let tasks = match tasks {
+        Err(error) if procfs::is_absence(&error) => return Ok(children),
+        tasks => tasks?,
+    };
+    for task in tasks.flatten() {
+        text.clear();
+        let read = seam::call("read_children", || {
+            fs::File::open(task.path().join("children"))?.read_to_string(&mut text)
+        });
+        match read {
+            Err(error) if procfs::is_absence(&error) => continue,
+            read => read?,
+        };
+        children
+            .extend(text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).map(Pid));
+    }
+    Ok(children)
+}
+
+/// One scan of all processes: their children by parent.
+fn by_parent() -> io::Result<BTreeMap<Pid, Vec<Pid>>> {
+    let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
+    for entry in seam::call("read_dir", || fs::read_dir("/proc"))?.flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).map(Pid);
+        if let Some(stat) = pid.map(procfs::stat).transpose()?.flatten() {
+            children.entry(stat.parent).or_default().push(stat.key.pid);
+        }
+    }
+    Ok(children)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_of_looking_find_the_same() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sleep 60 & sleep 60 & echo; wait"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut line = [0];
+        child.stdout.take().expect("its output").read_exact(&mut line).expect("it has begun");
+        let own = i32::try_from(child.id()).expect("a pid");
+        let leaders = BTreeMap::from([(Pid(own), MemberId(3))]);
+        // Other tests of this process have children too: only those under the leader count.
+        let under = |found: Vec<Seen>| {
+            let mut under: Vec<ProcessKey> = found
+                .into_iter()
+                .filter(|seen| seen.under == Some(MemberId(3)))
+                .map(|seen| seen.key)
+                .collect();
+            under.sort();
+            under
+        };
+        let mut look = |pid: Pid, member: Option<MemberId>| match procfs::stat(pid) {
+            Ok(Some(Stat { key, name, group, session, .. })) => Looked::Alive(Seen {
+                key,
+                under: member,
+                group,
+                session,
+                started: Moment::ZERO,
+                name,
+            }),
+            Ok(None) => Looked::Unseen,
+            Err(error) => Looked::Trouble(error),
+        };
+        let in_time = || true;
+        let mut walk =
+            Walk { leaders: &leaders, look: &mut look, in_time: &in_time, trouble: None };
+        let one = under(walk.descend(&mut children));
+        let mut scanned = by_parent().expect("a scan");
+        let other = under(walk.descend(&mut |pid| Ok(scanned.remove(&pid).unwrap_or_default())));
+        assert!(walk.trouble.is_none(), "{:?}", walk.trouble);
+        for key in &one {
+            let _ = super::super::kill::straggler(*key, crate::spec::Signal::KILL);
+        }
+        child.wait().expect("the shell ends");
+        assert_eq!(one.len(), 2);
+        assert_eq!(one, other);
+    }
+}

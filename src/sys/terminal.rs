@@ -1,0 +1,133 @@
+//! The terminal on standard input: who is in its foreground, and whether it is still there.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::unistd::{getpgid, getpgrp, getsid, tcgetpgrp, tcsetpgrp};
+
+use super::{process, procfs, seam};
+use crate::core::{JobControl, Pid};
+
+/// Standard input, when it is our controlling terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terminal {
+    /// Our own process group, which gets the foreground back.
+    own_group: nix::unistd::Pid,
+}
+
+impl Terminal {
+    /// Looks at standard input. Anything but our own controlling terminal is none: a file, a
+    /// terminal of another session, nothing at all.
+    pub fn find() -> Option<Self> {
+        // Only a controlling terminal tells its foreground group (ENOTTY else).
+        foreground().ok()?;
+        Some(Self { own_group: getpgrp() })
+    }
+
+    /// Whether our own group is in the foreground: only then it is ours to give. As a background
+    /// job we must not take it from the shell.
+    pub fn is_ours(self) -> bool {
+        foreground().is_ok_and(|group| group == self.own_group)
+    }
+
+    /// Puts a member's group into the foreground.
+    pub fn give(self, group: Pid) -> io::Result<()> {
+        give(nix::unistd::Pid::from_raw(group.0))
+    }
+
+    /// Takes the foreground back if the group of this leader has it; whoever else has it keeps it.
+    pub fn take_back(self, from: Pid) -> io::Result<()> {
+        let now = foreground()?;
+        // A job of a shell that was main has a group of its own, and is gone by now; the shell
+        // that started us must not find its terminal with a group that does not exist.
+        if now.as_raw() == from.0 || nix::sys::signal::killpg(now, None) == Err(Errno::ESRCH) {
+            give(self.own_group)?;
+        }
+        Ok(())
+    }
+}
+
+fn foreground() -> io::Result<nix::unistd::Pid> {
+    let stdin = io::stdin();
+    seam::call("tcgetpgrp", || Ok(tcgetpgrp(stdin.as_fd())?))
+}
+
+/// All signals but SIGTTOU would do; the caller may be in the background.
+fn give(group: nix::unistd::Pid) -> io::Result<()> {
+    let stdin = io::stdin();
+    let mask = nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGTTOU);
+    let before = mask.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
+    let given = seam::call("tcsetpgrp", || Ok(tcsetpgrp(stdin.as_fd(), group)?));
+    before.thread_set_mask()?;
+    given
+}
+
+/// Makes our own group the foreground of the terminal on descriptor 0; -1 and `errno` if that
+/// fails for another reason than that there is no such terminal any more, or that it is not ours.
+/// For a child with all signals blocked, SIGTTOU too. Safe between `clone` and `execve`.
+pub(super) fn take_foreground() -> libc::c_int {
+    let result = seam::raw("tcsetpgrp", || {
+        // SAFETY: it takes nothing and cannot fail.
+        let own = unsafe { libc::getpid() };
+        // SAFETY: plain numbers.
+        unsafe { libc::tcsetpgrp(0, own) }
+    });
+    let tolerated = matches!(
+        Errno::last(),
+        Errno::ENOTTY | Errno::EPERM | Errno::ENXIO | Errno::EIO | Errno::EBADF
+    );
+    if result == -1 && tolerated { 0 } else { result }
+}
+
+/// Whether we belong to a terminal, wherever standard input comes from, and who could continue us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Whether we had a controlling terminal at the start.
+    controlled: bool,
+    /// Who could continue us if we stopped.
+    pub job_control: JobControl,
+}
+
+impl Session {
+    /// Looks at ourselves and our ancestors.
+    pub fn find() -> Self {
+        let own = procfs::stat(process::own_pid()).ok().flatten();
+        Self {
+            controlled: own.is_some_and(|own| own.terminal != 0),
+            job_control: job_control().unwrap_or(JobControl::Nobody),
+        }
+    }
+
+    /// Whether the terminal that we had was hung up: the kernel takes it away from the whole
+    /// session then.
+    pub fn has_lost_terminal(self) -> bool {
+        self.controlled
+            && procfs::stat(process::own_pid())
+                .is_ok_and(|own| own.is_some_and(|own| own.terminal == 0))
+    }
+}
+
+/// Who could continue us if we stopped: a shell with job control, which is our ancestor in the same
+/// session and has another process group. Without one our group is "orphaned", and the kernel does
+/// not let Ctrl-Z stop it either. An init neither stops nor notices that its child did.
+fn job_control() -> Option<JobControl> {
+    const DEEPEST: usize = 64;
+    let group = getpgrp();
+    let session = seam::call("getsid", || Ok(getsid(None)?)).ok()?;
+    let mut pid = process::own_pid();
+    for _ in 0..DEEPEST {
+        let parent = procfs::stat(pid).ok()??.parent;
+        let number = nix::unistd::Pid::from_raw(parent.0);
+        // 0 is a parent outside our PID namespace.
+        if parent.0 <= 1 || seam::call("getsid", || Ok(getsid(Some(number))?)).ok()? != session {
+            return None;
+        }
+        if seam::call("getpgid", || Ok(getpgid(Some(number))?)).ok()? != group {
+            return Some(JobControl::Shell);
+        }
+        pid = parent;
+    }
+    None
+}
