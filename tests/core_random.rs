@@ -8,9 +8,9 @@ mod world;
 use std::time::Duration;
 
 use fateshare::core::{
-    Action, Before, Ends, Event, Found, Group, JobControl, Leader, MemberId, MemberPlan, Moment,
-    Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SpawnFailure, SpawnFailureKind,
-    State, Status, Unhealthy,
+    Action, Before, Ends, Event, Foreground, Found, Group, JobControl, Leader, MemberId,
+    MemberPlan, Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SpawnFailure,
+    SpawnFailureKind, State, Status, Unhealthy,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 use proptest::prelude::*;
@@ -181,7 +181,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         any_member().prop_map(|member| {
             Event::Unhealthy(Unhealthy { member, before: Before::Healthy, reason: "no".to_owned() })
         }),
-        (1..=64).prop_filter_map("a signal", Signal::from_number).prop_map(Event::MainStopped),
+        (1..=64)
+            .prop_filter_map("a signal", Signal::from_number)
+            .prop_map(|signal| { Event::MainStopped { signal, ours: Foreground::Ours } }),
         Just(Event::OwnFailure("cannot reap children".to_owned())),
         (0_u64..4_000).prop_map(|since| Event::Overslept {
             asleep_since: Moment::at(Duration::from_millis(since)),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use fateshare::core::{
-    Action, Before, Ends, Event, Found, Group, JobControl, Leader, MemberId, Moment, Pid, Plan,
-    ProcessKey, Received, Seen, Sender, SignalFailure, SpawnFailure, SpawnFailureKind, State,
-    Status, Unhealthy, opening, render,
+    Action, Before, Ends, Event, Foreground, Found, Group, JobControl, Leader, MemberId, Moment,
+    Pid, Plan, ProcessKey, Received, Seen, Sender, SignalFailure, SpawnFailure, SpawnFailureKind,
+    State, Status, Unhealthy, opening, render,
 };
 use fateshare::spec::{Launch, Overlay, Signal, SpecFile, read};
 
@@ -340,11 +340,13 @@ fn without_proc_what_a_member_left_is_a_process_group() {
 #[test]
 fn ctrl_z_and_what_undoes_it() {
     let mut story = Story::of(PAIR);
-    story.at(5, Event::MainStopped(Signal::TSTP));
+    story.at(5, Event::MainStopped { signal: Signal::TSTP, ours: Foreground::NotOurs });
     story.says("SIGTSTP stops nothing here: nobody could continue web");
     story.group = Group::new(Plan::new(&story.launch, JobControl::Shell));
     story.at(0, Event::Start).at(0, Event::Spawned { member: WEB, pid: Pid(7) });
-    story.at(5, Event::MainStopped(Signal::TSTP)).at(6, got(Signal::CONT, Sender::Unknown));
+    story
+        .at(5, Event::MainStopped { signal: Signal::TSTP, ours: Foreground::NotOurs })
+        .at(6, got(Signal::CONT, Sender::Unknown));
     story.says("stopped with all members (SIGTSTP); SIGCONT continues");
     story.says("continued, with all members");
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use fateshare::core::{
-    Action, Before, Ends, Event, Found, Group, Happening, JobControl, Leader, MemberId, MemberPlan,
-    Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SignalFailure,
-    SpawnFailure, SpawnFailureKind, State, Status, Timer, Unhealthy,
+    Action, Before, Ends, Event, Foreground, Found, Group, Happening, JobControl, Leader, MemberId,
+    MemberPlan, Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SignalFailure,
+    SpawnFailure, SpawnFailureKind, State, Status, Stopped, Timer, Unhealthy,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -31,6 +31,10 @@ fn at(millis: u64) -> Moment {
 
 fn received(signal: Signal, sender: Sender) -> Event {
     Event::Signal(Received { signal, sender, main_leader: Leader::Program })
+}
+
+fn stopped(signal: Signal, ours: Foreground) -> Event {
+    Event::MainStopped { signal, ours }
 }
 
 fn ends(members: &[(MemberId, Status)]) -> Event {
@@ -150,8 +154,10 @@ fn events() -> Vec<(&'static str, Event)> {
                 denied: true,
             }),
         ),
-        ("MainStopped(TSTP)", Event::MainStopped(Signal::TSTP)),
-        ("MainStopped(STOP)", Event::MainStopped(Signal::STOP)),
+        ("MainStopped(TSTP)", stopped(Signal::TSTP, Foreground::NotOurs)),
+        ("MainStopped(TTIN)", stopped(Signal::TTIN, Foreground::NotOurs)),
+        ("MainStopped(TTIN, ours)", stopped(Signal::TTIN, Foreground::Ours)),
+        ("MainStopped(STOP)", stopped(Signal::STOP, Foreground::NotOurs)),
         ("OwnFailure", Event::OwnFailure("cannot reap children".to_owned())),
         (
             "Unhealthy(web)",
@@ -180,7 +186,9 @@ fn short(actions: &[Action]) -> String {
             Action::StopStraggler { key, signal } => format!("stop straggler {} {signal}", key.pid),
             Action::Walk => "walk".to_owned(),
             Action::Pause(member) => format!("pause {}", member.0),
-            Action::Suspend => "suspend".to_owned(),
+            Action::Suspend(Stopped::Alone) => "suspend".to_owned(),
+            Action::Suspend(Stopped::WholeJob) => "suspend the job".to_owned(),
+            Action::TakeTerminal => "take terminal".to_owned(),
             Action::GiveTerminal => "give terminal".to_owned(),
             Action::Continue(member) => format!("continue {}", member.0),
             Action::KillWave { freeze, .. } => {

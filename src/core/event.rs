@@ -37,7 +37,12 @@ pub enum Event {
     Unhealthy(Unhealthy),
     /// Main's leader was stopped by a signal, as the terminal does it (`SIGTSTP`, `SIGTTIN`,
     /// `SIGTTOU`) or somebody else. Told only where standard input is our terminal.
-    MainStopped(Signal),
+    MainStopped {
+        /// By which signal.
+        signal: Signal,
+        /// Whether our own process group is in the terminal's foreground just now.
+        ours: Foreground,
+    },
     /// Something of our own failed that we cannot do without, such as reaping: what failed, and
     /// the system's reason.
     OwnFailure(String),
@@ -188,6 +193,24 @@ pub struct SignalFailure {
     pub denied: bool,
 }
 
+/// Who is in the terminal's foreground.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Foreground {
+    /// Our own process group, which may give it to main.
+    Ours,
+    /// Main's, a shell's, or nobody's.
+    NotOurs,
+}
+
+/// Who is stopped when we stop ourselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stopped {
+    /// We alone: whoever else is meant was told by the sender.
+    Alone,
+    /// Our whole process group, as by Ctrl-Z: others of the same job wait for us, or for main.
+    WholeJob,
+}
+
 /// Who could continue us if we stopped ourselves, as Ctrl-Z asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobControl {
@@ -258,7 +281,9 @@ pub enum Action {
     /// Stop this member's process group with SIGSTOP.
     Pause(MemberId),
     /// Stop ourselves; whoever continues us sends SIGCONT.
-    Suspend,
+    Suspend(Stopped),
+    /// Take the terminal's foreground back from main, which has ended.
+    TakeTerminal,
     /// Put main into the terminal's foreground, if that is ours to give.
     GiveTerminal,
     /// Continue this member's process group with SIGCONT.

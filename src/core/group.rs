@@ -135,8 +135,8 @@ impl Group {
             (S::Preparing | S::Starting | S::Running, E::OwnFailure(what)) => {
                 self.pass_verdict(now, Cause::OwnFailure(what), &mut out);
             }
-            (S::Starting | S::Running | S::Stopping, E::MainStopped(signal)) => {
-                self.main_stopped(signal, &mut out);
+            (S::Starting | S::Running | S::Stopping, E::MainStopped { signal, ours }) => {
+                self.main_stopped(signal, ours, &mut out);
             }
             (S::Stopping | S::Killing, E::OwnFailure(what)) => {
                 out.push(Action::Record(Happening::OwnFailure(what)));
@@ -171,7 +171,7 @@ impl Group {
                 E::Found(_) | E::Overslept { .. } | E::Tick,
             ) => {}
             // There is no main yet, or SIGKILL is on its way: that needs no SIGCONT.
-            (S::Preparing | S::Killing, E::MainStopped(_)) => {}
+            (S::Preparing | S::Killing, E::MainStopped { .. }) => {}
             // What the teardown causes never becomes the verdict.
             (
                 S::Stopping | S::Killing,
@@ -189,7 +189,7 @@ impl Group {
                 | E::Found(_)
                 | E::SignalFailed(_)
                 | E::Unhealthy(_)
-                | E::MainStopped(_)
+                | E::MainStopped { .. }
                 | E::OwnFailure(_)
                 | E::Overslept { .. }
                 | E::Tick,
@@ -317,6 +317,7 @@ impl Group {
             let Some((pid, since)) = self.end_life(member, status) else {
                 continue;
             };
+            Self::take_terminal(member, out);
             own.push((member, status, pid, now.since(since)));
         }
         let fatal: Vec<_> = own

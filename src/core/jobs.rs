@@ -1,7 +1,7 @@
 //! Signals after the verdict, and job control: Ctrl-Z stops every member and then ourselves, SIGCONT
 //! undoes it.
 
-use super::event::{Action, JobControl, Received, Sender};
+use super::event::{Action, Foreground, JobControl, Received, Sender, Stopped};
 use super::forward::is_stop_request;
 use super::group::Group;
 use super::happening::{Happening, NotForwarded, Why};
@@ -58,36 +58,53 @@ impl Group {
         if signal == Signal::CONT {
             self.resume(out);
         } else if self.plan.job_control == JobControl::Shell {
-            self.suspend(signal, out);
+            self.suspend(signal, Stopped::Alone, out);
         } else {
             let why = NotForwarded::NobodyContinues;
             out.push(Action::Record(Happening::NotForwarded(signal, why)));
         }
     }
 
-    /// Main was stopped. As the terminal's doing it is meant for all of us: main alone is in its
-    /// foreground. Where nobody could continue us, main goes on after Ctrl-Z: but not after it was
+    /// Main was stopped. By the terminal, or by itself when the terminal had asked it to, it is meant
+    /// for all of us: main alone is in the foreground. Where nobody could continue us, main goes on after Ctrl-Z: but not after it was
     /// stopped for reading in the background, because it would try again at once.
-    pub(super) fn main_stopped(&mut self, signal: Signal, out: &mut Vec<Action>) {
-        let by_terminal = [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal);
+    pub(super) fn main_stopped(
+        &mut self,
+        signal: Signal,
+        foreground: Foreground,
+        out: &mut Vec<Action>,
+    ) {
+        let in_background = [Signal::TTIN, Signal::TTOU].contains(&signal);
+        if in_background && foreground == Foreground::Ours && self.lives(MemberId::MAIN) {
+            // A shell has put us into the foreground, and does not say so to a job that runs.
+            out.extend([Action::GiveTerminal, Action::Continue(MemberId::MAIN)]);
+            return;
+        }
         match self.plan.job_control {
-            JobControl::Shell if by_terminal => self.suspend(signal, out),
+            JobControl::Shell => self.suspend(signal, Stopped::WholeJob, out),
             JobControl::Nobody if signal == Signal::TSTP && self.lives(MemberId::MAIN) => {
                 let why = NotForwarded::NobodyContinues;
                 out.push(Action::Continue(MemberId::MAIN));
                 out.push(Action::Record(Happening::NotForwarded(signal, why)));
             }
-            JobControl::Shell | JobControl::Nobody => {}
+            JobControl::Nobody => {}
         }
     }
 
-    fn suspend(&mut self, signal: Signal, out: &mut Vec<Action>) {
+    /// When main's leader has ended, the keys of the terminal are for us: a second Ctrl-C hurries.
+    pub(super) fn take_terminal(member: MemberId, out: &mut Vec<Action>) {
+        if member == MemberId::MAIN {
+            out.push(Action::TakeTerminal);
+        }
+    }
+
+    fn suspend(&mut self, signal: Signal, who: Stopped, out: &mut Vec<Action>) {
         if std::mem::replace(&mut self.suspended, true) {
             return;
         }
         out.extend(self.living().into_iter().map(Action::Pause));
         out.push(Action::Record(Happening::Suspended(signal)));
-        out.push(Action::Suspend);
+        out.push(Action::Suspend(who));
     }
 
     fn resume(&mut self, out: &mut Vec<Action>) {

@@ -39,8 +39,9 @@ mod timers;
 mod verdict;
 
 pub use event::{
-    Action, Before, Ends, Event, Found, JobControl, Leader, OVERSLEPT, Preparation, Received, Seen,
-    Sender, SignalFailure, SpawnFailure, SpawnFailureKind, TICK, Target, Unhealthy,
+    Action, Before, Ends, Event, Foreground, Found, JobControl, Leader, OVERSLEPT, Preparation,
+    Received, Seen, Sender, SignalFailure, SpawnFailure, SpawnFailureKind, Stopped, TICK, Target,
+    Unhealthy,
 };
 pub use exit::{MainEnd, NOT_EXECUTABLE, NOT_FOUND, OWN_FAILURE, exit_code};
 pub use forward::{forwarded, wanted};

@@ -274,6 +274,7 @@ impl Group {
             let Some((pid, since)) = self.end_life(member, status) else {
                 continue;
             };
+            Self::take_terminal(member, out);
             let lived = now.since(since);
             let entry = MemberEnded { member, pid, status, lived, meaning };
             out.push(Action::Record(Happening::Ended(entry)));

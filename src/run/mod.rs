@@ -46,7 +46,8 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
     });
     let signals = Signals::catch(&core::wanted(&launch.stop_on)).context("cannot catch signals")?;
     signals::unblock_all().context("cannot unblock signals")?;
-    let waiter = Waiter::new(&signals).context("cannot make the event loop")?;
+    let terminal = Terminal::find();
+    let waiter = Waiter::new(&signals, terminal).context("cannot make the event loop")?;
     let spawner = Spawner::new().context("cannot make a stack for new processes")?;
 
     let mut session = Session::find();
@@ -54,7 +55,7 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
         session.job_control = JobControl::Nobody;
     }
     let group = Group::new(Plan::new(launch, session.job_control));
-    let surroundings = Surroundings { role, limit, session, terminal: Terminal::find() };
+    let surroundings = Surroundings { role, limit, session, terminal };
     let mut shell = Shell::new(launch, group, surroundings, signals, spawner);
     shell.start();
     memory::give_back();

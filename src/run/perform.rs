@@ -7,8 +7,8 @@ use super::history::History;
 use super::inherited::Inherited;
 use super::prepare::{self, Prepared};
 use crate::core::{
-    Action, Ends, Event, Group, Leader, MemberId, Moment, OVERSLEPT, Pid, Preparation, Received,
-    Sender, SignalFailure, SpawnFailure, State, Target,
+    Action, Ends, Event, Foreground, Group, Leader, MemberId, Moment, OVERSLEPT, Pid, Preparation,
+    Received, Sender, SignalFailure, SpawnFailure, State, Target,
 };
 use crate::spec::{CommandForm, Launch, Signal};
 use crate::sys::descendants::{self, Known};
@@ -225,8 +225,9 @@ impl<'a> Shell<'a> {
             Action::Continue(member) => {
                 self.signal(member, Target::Group, Signal::CONT, events);
             }
-            Action::Suspend => {
-                if let Err(error) = process::suspend() {
+            Action::TakeTerminal => self.take_terminal_back(),
+            Action::Suspend(who) => {
+                if let Err(error) = process::suspend(who) {
                     tracing::warn!("cannot stop itself: {error}");
                 }
             }
@@ -276,12 +277,21 @@ impl<'a> Shell<'a> {
             .map_err(|(step, error)| prepare::explain(member, id, &prepared.file, step, &error))
     }
 
+    /// The terminal was hung up, and no signal has said so: those go to the session's leader and to
+    /// main, which is in the foreground.
+    pub(super) fn hung_up(&mut self) {
+        let main_leader = self.main_leader();
+        let (signal, sender) = (Signal::HUP, Sender::Terminal);
+        self.tell(Event::Signal(Received { signal, sender, main_leader }));
+    }
+
     /// Where main has the terminal, what stops main is told.
     fn main_stopped(&mut self) -> Option<Event> {
-        self.around.terminal?;
+        let terminal = self.around.terminal?;
         let pid = self.pids.first().copied().flatten()?;
+        let ours = || if terminal.is_ours() { Foreground::Ours } else { Foreground::NotOurs };
         match reap::stopped(pid) {
-            Ok(signal) => signal.map(Event::MainStopped),
+            Ok(signal) => signal.map(|signal| Event::MainStopped { signal, ours: ours() }),
             Err(error) => {
                 tracing::warn!("cannot see whether main was stopped: {error}");
                 None

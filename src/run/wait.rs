@@ -1,14 +1,20 @@
-//! Waiting: for a signal or for the core's next timer, and for nothing else.
+//! Waiting: for a signal, a hang-up of the terminal, or the core's next timer, and nothing else.
 
+use std::future::poll_fn;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 
 use super::perform::{Shell, Slept};
 use crate::sys::signals::Signals;
+use crate::sys::terminal::Terminal;
 
 /// Where nothing wakes us any more, so often is looked.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -18,57 +24,105 @@ const GLANCE: Duration = Duration::from_millis(10);
 pub(super) struct Waiter {
     runtime: Runtime,
     socket: UnixStream,
+    /// The terminal, until it is hung up.
+    terminal: Option<AsyncFd<OwnedFd>>,
+}
+
+/// What has woken us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    Signalled,
+    HungUp,
 }
 
 impl Waiter {
-    pub(super) fn new(signals: &Signals) -> io::Result<Self> {
+    pub(super) fn new(signals: &Signals, terminal: Option<Terminal>) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-        let socket = {
-            let _inside = runtime.enter();
-            UnixStream::from_std(signals.socket()?)?
-        };
-        Ok(Self { runtime, socket })
+        let inside = runtime.enter();
+        let socket = UnixStream::from_std(signals.socket()?)?;
+        let watched = terminal.map(|terminal| watch(terminal.to_watch()?));
+        let terminal = watched.transpose().unwrap_or_else(|error| {
+            tracing::warn!("cannot watch the terminal for a hang-up: {error}");
+            None
+        });
+        drop(inside);
+        Ok(Self { runtime, socket, terminal })
     }
 
     /// Goes on until the group is over; gives the exit code.
-    pub(super) fn until_over(&self, shell: &mut Shell<'_>) -> u8 {
-        self.runtime.block_on(self.steps(shell))
+    pub(super) fn until_over(mut self, shell: &mut Shell<'_>) -> u8 {
+        let (socket, terminal) = (&self.socket, &mut self.terminal);
+        self.runtime.block_on(steps(socket, terminal, shell))
     }
+}
 
-    async fn steps(&self, shell: &mut Shell<'_>) -> u8 {
-        let mut slept = None;
-        loop {
-            // What came before the first wait has made the socket readable too: look, then sleep.
-            while shell.wake(slept.take()) {}
-            if let Some(code) = shell.code() {
-                return code;
+async fn steps(
+    socket: &UnixStream,
+    terminal: &mut Option<AsyncFd<OwnedFd>>,
+    shell: &mut Shell<'_>,
+) -> u8 {
+    let mut slept = None;
+    loop {
+        // What came before the first wait has made the socket readable too: look, then sleep.
+        while shell.wake(slept.take()) {}
+        if let Some(code) = shell.code() {
+            return code;
+        }
+        let since = shell.now();
+        let until = shell.next_timer();
+        let woken = match until {
+            Some(until) => {
+                let woken = timeout(until.since(since), woken(socket, terminal.as_ref())).await;
+                woken.unwrap_or(Ok(Woken::Signalled))
             }
-            let since = shell.now();
-            let until = shell.next_timer();
-            match until {
-                Some(until) => {
-                    let woken = timeout(until.since(since), self.signalled()).await;
-                    if let Ok(Err(error)) = woken {
-                        // The timers still work, and one is armed: the group comes to its end.
-                        shell.fail(format!("cannot wait for signals: {error}"));
-                        sleep(GLANCE).await;
-                    }
-                }
-                None => {
-                    if let Err(error) = self.signalled().await {
-                        shell.fail(format!("cannot wait for signals: {error}"));
-                    }
-                }
+            None => woken(socket, terminal.as_ref()).await,
+        };
+        slept = until.map(|until| Slept { since, until });
+        match woken {
+            Ok(Woken::Signalled) => {}
+            Ok(Woken::HungUp) => {
+                *terminal = None;
+                shell.hung_up();
             }
-            slept = until.map(|until| Slept { since, until });
+            Err(error) => {
+                // A timer is armed from now on: the group comes to its end.
+                shell.fail(format!("cannot wait for signals: {error}"));
+                sleep(GLANCE).await;
+            }
         }
     }
+}
 
-    /// Until a signal has come. The socket is emptied before the signals are taken: one that comes
-    /// in between wakes us again.
-    async fn signalled(&self) -> io::Result<()> {
-        self.socket.readable().await?;
-        while self.socket.try_read(&mut [0; 256]).is_ok_and(|read| read > 0) {}
-        Ok(())
+/// Nothing but a hang-up wakes us: what is typed is main's.
+#[expect(deprecated, reason = "its successor asks for a promise that an OwnedFd keeps by itself")]
+fn watch(terminal: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(terminal, Interest::PRIORITY)
+}
+
+/// Until a signal has come, or the terminal is gone. The socket is emptied before the signals are
+/// taken: one that comes in between wakes us again.
+async fn woken(socket: &UnixStream, terminal: Option<&AsyncFd<OwnedFd>>) -> io::Result<Woken> {
+    let woken = poll_fn(|context| {
+        if terminal.is_some_and(|terminal| is_hung_up(terminal, context)) {
+            return Poll::Ready(Ok(Woken::HungUp));
+        }
+        socket.poll_read_ready(context).map_ok(|()| Woken::Signalled)
+    });
+    let woken = woken.await?;
+    while socket.try_read(&mut [0; 256]).is_ok_and(|read| read > 0) {}
+    Ok(woken)
+}
+
+fn is_hung_up(terminal: &AsyncFd<OwnedFd>, context: &mut Context<'_>) -> bool {
+    loop {
+        match terminal.poll_read_ready(context) {
+            Poll::Ready(Ok(mut guard)) => {
+                if guard.ready().is_read_closed() {
+                    return true;
+                }
+                guard.clear_ready();
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => return false,
+        }
     }
 }

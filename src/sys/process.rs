@@ -6,7 +6,7 @@ use nix::libc;
 use nix::unistd::getpid;
 
 use super::seam;
-use crate::core::Pid;
+use crate::core::{Pid, Stopped};
 
 /// How far our reach goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +51,15 @@ pub fn oom_score_adj() -> io::Result<i16> {
     text.trim().parse().map_err(io::Error::other)
 }
 
-/// Stops ourselves, as Ctrl-Z does; comes back when somebody has continued us. As PID 1 nothing
-/// happens: the kernel does not let an init stop itself.
-pub fn suspend() -> io::Result<()> {
+/// Stops ourselves, or our whole process group, as Ctrl-Z does; comes back when somebody has
+/// continued us. As PID 1 nothing happens: the kernel does not let an init stop itself.
+pub fn suspend(who: Stopped) -> io::Result<()> {
+    let number = match who {
+        Stopped::Alone => own_pid().0,
+        Stopped::WholeJob => 0,
+    };
     // SAFETY: plain numbers.
-    seam::checked("suspend", || unsafe { libc::kill(own_pid().0, libc::SIGSTOP) }).map(drop)
+    seam::checked("suspend", || unsafe { libc::kill(number, libc::SIGSTOP) }).map(drop)
 }
 
 /// Leaves at once: no exit handlers, no flushing, no waiting for the voice thread.

@@ -1,7 +1,7 @@
 //! The terminal on standard input: who is in its foreground, and whether it is still there.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -24,6 +24,11 @@ impl Terminal {
         // Only a controlling terminal tells its foreground group (ENOTTY else).
         foreground().ok()?;
         Some(Self { own_group: getpgrp() })
+    }
+
+    /// A descriptor of its own, to wait for a hang-up with.
+    pub fn to_watch(self) -> io::Result<OwnedFd> {
+        seam::call("dup", || io::stdin().as_fd().try_clone_to_owned())
     }
 
     /// Whether our own group is in the foreground: only then it is ours to give. As a background

@@ -145,13 +145,16 @@ impl World {
                 assert_eq!(self.leaders[member.index()].fate, Fate::Alive);
                 self.paused.insert(*member);
             }
-            Action::Suspend => {
+            Action::Suspend(_) => {
                 let living = self.all().filter(|it| self.leaders[it.index()].fate == Fate::Alive);
                 assert!(living.eq(self.paused.iter().copied()), "all members are stopped first");
                 assert!(!self.suspended, "once");
                 self.suspended = true;
             }
             Action::GiveTerminal => {}
+            Action::TakeTerminal => {
+                assert_ne!(self.leaders[0].fate, Fate::Alive, "main has it while it lives");
+            }
             Action::Continue(member) => {
                 // One that was started meanwhile was never stopped.
                 self.paused.remove(member);

@@ -9,8 +9,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use fateshare::core::{
-    Before, Cause, Ends, Event, Found, Group, HURRY_AFTER, JobControl, Leader, MemberId,
-    MemberPlan, Moment, Pid, Plan, ProcessKey, Received, Seen, Sender, SpawnFailure,
+    Before, Cause, Ends, Event, Foreground, Found, Group, HURRY_AFTER, JobControl, Leader,
+    MemberId, MemberPlan, Moment, Pid, Plan, ProcessKey, Received, Seen, Sender, SpawnFailure,
     SpawnFailureKind, State, Status, Unhealthy, Verdict,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
@@ -361,7 +361,10 @@ impl World {
                 self.has_failed = true;
                 self.tell(Event::OwnFailure("cannot reap children".to_owned()));
             }
-            Move::MainStopped => self.tell(Event::MainStopped(Signal::TSTP)),
+            Move::MainStopped => {
+                let ours = Foreground::NotOurs;
+                self.tell(Event::MainStopped { signal: Signal::TSTP, ours });
+            }
         }
         // The shell asks after the verdict whether anybody is left.
         if self.verdict.is_some() && !self.is_over() && self.nothing_left() {
