@@ -20,3 +20,4 @@ mod start;
 mod stop;
 mod strays;
 mod teardown;
+mod terminal;

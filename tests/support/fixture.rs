@@ -16,12 +16,14 @@
 //! | `exit-on=SIG:CODE[:MS]` | log the signal, and end with CODE after MS milliseconds |
 //! | `block=SIG,..` | block these signals; what is executed later inherits that |
 //! | `session` | become the leader of a new session |
+//! | `tty` | log whether it is in the foreground of the terminal that it reads from |
 //!
 //! | do | |
 //! | --- | --- |
 //! | `wait` | until a signal ends it |
 //! | `sleep=MS`, `until=FILE` | go on after a time, or when the file exists |
 //! | `exit=CODE`, `raise=SIG` | end, or die by a signal (without a core dump) |
+//! | `read` | log the next line of stdin |
 //! | `stop` | SIGSTOP itself |
 //! | `send=SIG` | send itself this signal |
 //! | `say=TEXT`, `print=TEXT` | a line to the log, to stdout |
@@ -46,7 +48,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, raise};
-use nix::unistd::{Pid, setsid};
+use nix::unistd::{Pid, getpgrp, setsid, tcgetpgrp};
 
 /// Either the next word is obeyed, or the program ends with this code.
 type Flow = ControlFlow<u8>;
@@ -165,13 +167,18 @@ impl Actor {
             "session" => {
                 setsid().expect("a new session");
             }
+            "tty" => self.say(match tcgetpgrp(io::stdin()) {
+                Ok(group) if group == getpgrp() => "in the foreground",
+                Ok(_) => "in the background",
+                Err(_) => "without a terminal",
+            }),
             _ => {}
         }
     }
 
     fn obey(&mut self, word: &Word<'_>) -> Flow {
         match word.verb {
-            "take" | "count" | "exit-on" | "block" | "session" => {}
+            "take" | "count" | "exit-on" | "block" | "session" | "tty" => {}
             "wait" => loop {
                 self.rest(None)?;
             },
@@ -187,6 +194,12 @@ impl Actor {
                 let number = signal_number(word.value);
                 let script = format!("ulimit -c 0; kill -{number} $$");
                 panic!("{}", Command::new("/bin/sh").args(["-c", &script]).exec());
+            }
+            "read" => {
+                let mut line = String::new();
+                let count = io::stdin().read_line(&mut line).expect("stdin can be read");
+                let line = if count == 0 { "to the end" } else { line.trim_end() };
+                self.say(&format!("read {line}"));
             }
             "stop" => raise(Signal::SIGSTOP).expect("a signal to itself"),
             "send" => raise(standard_signal(word.value)).expect("a signal to itself"),

@@ -8,6 +8,7 @@
 pub(crate) mod group;
 pub(crate) mod proc;
 pub(crate) mod running;
+pub(crate) mod terminal;
 
 use std::env;
 use std::ffi::OsStr;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use group::{Argv, Group, Shell};
 pub(crate) use running::{Ended, Running};
+pub(crate) use terminal::Terminal;
 
 /// How `fateshare` is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

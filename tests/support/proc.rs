@@ -3,7 +3,7 @@
 use std::fs;
 
 /// The parts of `/proc/PID/stat` that the tests look at.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
     pub(crate) state: char,
     pub(crate) parent: i32,

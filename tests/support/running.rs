@@ -36,11 +36,18 @@ impl Running {
             return pid;
         }
         let wrapper = self.wrapper.id().cast_signed();
+        let is_it = |pid: &i32| {
+            fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == fateshare())
+        };
         let pid = self.until("fateshare runs", |_| {
-            let children = proc::children(wrapper);
-            children.into_iter().map(|(pid, _)| pid).find(|pid| {
-                fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == fateshare())
-            })
+            let mut children = proc::children(wrapper);
+            // A shell may be in between.
+            for child in children.clone() {
+                children.extend(proc::children(child.0));
+            }
+            // A member that has not executed its program yet runs ours; our parent never does.
+            let mut found = children.into_iter().filter(|(pid, _)| is_it(pid));
+            found.find(|(_, stat)| !is_it(&stat.parent)).map(|(pid, _)| pid)
         });
         self.fateshare = Some(pid);
         pid
