@@ -20,7 +20,6 @@ in_both_modes![
     two_ends_at_once_the_failure_comes_before_0,
     two_ends_at_once_main_comes_first_among_equals,
     a_stop_request_wins_over_an_end_at_the_same_time,
-    an_adopted_orphan_that_ends_is_no_member,
 ];
 
 /// Both members end with 0 when they are told to.
@@ -205,21 +204,4 @@ fn a_stop_request_wins_over_an_end_at_the_same_time(mode: Mode) {
     group.signal(Signal::SIGCONT);
     let ended = group.end();
     ended.code(0).verdict(&["SIGTERM from "]).logged("web: got SIGTERM", 1);
-}
-
-fn an_adopted_orphan_that_ends_is_no_member(mode: Mode) {
-    let mut group = Group::new(mode)
-        .main("web", "run [ middle child [ orphan until=go exit=9 ] exit=0 ] until=end exit=3")
-        .start();
-    group.wait_started(&["web", "orphan"]);
-    let orphan = group.pid("orphan");
-    let fateshare = group.fateshare();
-    group.until("the orphan is adopted", |_| {
-        (proc::stat(orphan)?.parent == fateshare).then_some(())
-    });
-    std::fs::write(group.dir().join("go"), "").expect("the trigger");
-    group.wait_for("orphan: ends 9");
-    group.until("it is reaped", |_| proc::stat(orphan).is_none().then_some(()));
-    std::fs::write(group.dir().join("end"), "").expect("the trigger");
-    group.end().code(3);
 }

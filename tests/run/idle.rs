@@ -8,7 +8,7 @@ use crate::support::{Group, Mode, in_both_modes, poll};
 in_both_modes![nothing_happens_while_nothing_happens];
 
 /// How often the threads of a process have run.
-fn runs(pid: i32) -> u64 {
+pub(crate) fn runs(pid: i32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
     let of_one = |path: std::path::PathBuf| -> u64 {
         let status = fs::read_to_string(path.join("status")).expect("its status");

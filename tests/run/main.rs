@@ -21,3 +21,4 @@ mod stop;
 mod strays;
 mod teardown;
 mod terminal;
+mod traps;

@@ -21,7 +21,7 @@ in_both_modes![
 ];
 
 /// A pipe that is full.
-fn full_pipe() -> (io::PipeReader, PipeWriter) {
+pub(crate) fn full_pipe() -> (io::PipeReader, PipeWriter) {
     let (reader, mut writer) = io::pipe().expect("a pipe");
     let size = fcntl(&writer, FcntlArg::F_GETPIPE_SZ).expect("its size");
     writer.write_all(&vec![b'x'; size.try_into().expect("a size")]).expect("it is filled");

@@ -15,7 +15,6 @@ in_both_modes![
     what_a_member_leaves_in_its_group_is_stopped,
     children_of_a_living_leader_are_left_to_it,
     chains_that_fork_into_new_sessions_are_caught,
-    children_that_were_there_before_are_reaped_and_swept,
 ];
 
 /// Words that leave NAME in a session of its own, as a daemon does it.
@@ -133,15 +132,4 @@ fn chains_that_fork_into_new_sessions_are_caught(mode: Mode) {
     ended.code(137).verdict(&["config-server (pid ", ") was killed by SIGKILL"]);
     // The grace and 900 ms are promised; three times as much on a machine that the chains keep busy.
     assert!(took < Duration::from_millis(5700), "took {took:?}\n{ended}");
-}
-
-fn children_that_were_there_before_are_reaped_and_swept(mode: Mode) {
-    // The first of them has ended, and nobody has waited for it, before fateshare is there.
-    let before = "child [ early exit=3 ] child [ late exit-on=TERM:0 wait ] sleep=100";
-    let mut group = Group::new(mode).main("web", "exit-on=TERM:0 wait").after_words(before).start();
-    group.wait_started(&["web"]);
-    group.wait_no_zombies();
-    group.signal(Signal::SIGTERM);
-    let ended = group.end();
-    ended.code(0).says(&["nobody had to be killed"]);
 }

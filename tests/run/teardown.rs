@@ -1,6 +1,5 @@
 //! From the verdict to the end: who gets which signal, when, and how long it may take.
 
-use std::io::{self, Read};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,8 +11,6 @@ in_both_modes![
     who_takes_sigterm_and_stays_is_killed_at_the_deadline,
     who_ignores_sigterm_is_killed_at_the_deadline,
     one_deadline_for_all_of_them,
-    who_is_stopped_ends_by_its_stop_signal,
-    a_grandchild_that_holds_stdout_delays_nothing,
     a_server_behind_a_shell_gets_its_time,
     a_server_behind_a_shell_that_is_signalled_alone_gets_its_time,
     a_forwarder_and_its_child_get_one_signal_each,
@@ -71,43 +68,6 @@ fn one_deadline_for_all_of_them(mode: Mode) {
     // One grace for each of the seven would be 14 s.
     assert!(took < Duration::from_millis(8700), "took {took:?}\n{ended}");
     ended.code(137).says(&["sidecar-5", "did not stop within 2s"]);
-}
-
-fn who_is_stopped_ends_by_its_stop_signal(mode: Mode) {
-    let mut group = Group::new(mode)
-        .main("web", "wait")
-        .sidecar("asleep", "stop wait")
-        .sidecar("catcher", "exit-on=TERM:0 stop wait")
-        .top("grace_period: 30s")
-        .start();
-    group.wait_started(&["web", "asleep", "catcher"]);
-    for name in ["asleep", "catcher"] {
-        let pid = group.pid(name);
-        group.wait_state(pid, 'T');
-    }
-    group.signal_member("web", Signal::SIGKILL);
-    let ended = group.end();
-    ended.code(137).silent_about("did not stop").says(&["nobody had to be killed"]);
-    ended.logged("catcher: got SIGTERM", 1).logged("catcher: ends 0", 1);
-}
-
-fn a_grandchild_that_holds_stdout_delays_nothing(mode: Mode) {
-    let (mut reader, writer) = io::pipe().expect("a pipe");
-    let mut group = Group::new(mode)
-        .main("web", "child [ grandchild exit-on=TERM:0 wait ] print=hello until=go exit=3")
-        .sidecar("config-server", "exit-on=TERM:0 wait")
-        .top("grace_period: 30s")
-        .stdout(writer)
-        .start();
-    group.wait_started(&["web", "grandchild", "config-server"]);
-    let struck = Instant::now();
-    std::fs::write(group.dir().join("go"), "").expect("the trigger");
-    let ended = group.end();
-    assert!(ended.at - struck < Duration::from_secs(15), "half of the grace\n{ended}");
-    ended.code(3).logged("grandchild: got SIGTERM", 1).logged("grandchild: ends 0", 1);
-    let mut text = String::new();
-    reader.read_to_string(&mut text).expect("stdout");
-    assert_eq!(text, "hello\n");
 }
 
 fn a_server_behind_a_shell_gets_its_time(mode: Mode) {

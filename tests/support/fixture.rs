@@ -29,9 +29,12 @@
 //! | `say=TEXT`, `print=TEXT` | a line to the log, to stdout |
 //! | `counts=KINDS` | when so many kinds of signals have come, log how often each did |
 //! | `child [ NAME WORD.. ]` | start a child and go on |
+//! | `thread [ NAME WORD.. ]` | start a child from another thread, which lives on, and go on |
 //! | `run [ NAME WORD.. ]` | start a child and wait for its end |
 //! | `forward=SIG [ NAME WORD.. ]` | start a child, pass the signal on to it, end with its code |
 //! | `chain=LINKS:MS` | after MS milliseconds start a successor in its own session that takes SIGTERM; end |
+//! | `again=NAME` | the next process gets the number that NAME had (in a PID namespace of our own) |
+//! | `refuse=CALL,..` | from now on these system calls fail with EPERM |
 //! | `exec PROGRAM ARG..` | become this program |
 
 use std::collections::BTreeMap;
@@ -43,8 +46,11 @@ use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{self, Child, Command, ExitCode};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, raise};
@@ -215,6 +221,7 @@ impl Actor {
                 }
             }
             "child" => drop(self.spawn(word.inner)),
+            "thread" => self.spawn_from_a_thread(word.inner),
             "run" => {
                 self.spawn(word.inner).wait().expect("the child's status");
             }
@@ -230,6 +237,8 @@ impl Actor {
                 }
                 return Flow::Break(0);
             }
+            "again" => self.repeat_number_of(word.value),
+            "refuse" => refuse(word.value),
             "exec" => {
                 let (program, args) = word.inner.split_first().expect("a program");
                 panic!("{program}: {}", Command::new(program).args(args).exec());
@@ -316,8 +325,37 @@ impl Actor {
 
     /// Starts itself again with these words, the first of them the name.
     fn spawn(&self, words: &[String]) -> Child {
-        let myself = env::current_exe().expect("this program");
-        Command::new(myself).arg(&self.log_path).args(words).spawn().expect("a child")
+        self.again(words).spawn().expect("a child")
+    }
+
+    fn again(&self, words: &[String]) -> Command {
+        let mut command = Command::new(env::current_exe().expect("this program"));
+        command.arg(&self.log_path).args(words);
+        command
+    }
+
+    /// For the kernel a child belongs to the thread that made it.
+    fn spawn_from_a_thread(&self, words: &[String]) {
+        let mut command = self.again(words);
+        let (started, wait) = mpsc::channel();
+        thread::spawn(move || {
+            let child = command.spawn().expect("a child");
+            started.send(()).expect("the first thread waits");
+            drop(child);
+            loop {
+                thread::park();
+            }
+        });
+        wait.recv().expect("the child was started");
+    }
+
+    /// The kernel gives out the number after the last one that is free.
+    fn repeat_number_of(&self, name: &str) {
+        let log = fs::read_to_string(&self.log_path).expect("the log");
+        let started = format!("{name}: started ");
+        let number = log.lines().find_map(|line| line.strip_prefix(&started)).expect("it ran");
+        let last = number.parse::<u32>().expect("a PID") - 1;
+        fs::write("/proc/sys/kernel/ns_last_pid", last.to_string()).expect("the number to come");
     }
 
     /// What `npm start` does: it passes a signal on to its child, and ends as the child did.
@@ -369,6 +407,38 @@ fn guard(report: &Path, program: &[&str]) -> u8 {
         raise(Signal::try_from(signal).expect("a standard signal")).expect("a signal to itself");
     }
     flattened(status)
+}
+
+/// What the seccomp profiles of older container engines do with calls that they do not know.
+#[allow(unsafe_code)]
+fn refuse(calls: &str) {
+    let statement = |code: u32, k: u32| {
+        let code = u16::try_from(code).expect("a short code");
+        libc::sock_filter { code, jt: 0, jf: 0, k }
+    };
+    let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
+    // The number of the call is the first thing that a filter is given.
+    let mut filter = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)];
+    for call in calls.split(',') {
+        let number = match call {
+            "close_range" => libc::SYS_close_range,
+            "pidfd_open" => libc::SYS_pidfd_open,
+            "pidfd_send_signal" => libc::SYS_pidfd_send_signal,
+            other => panic!("no number is known for {other}"),
+        };
+        let number = u32::try_from(number).expect("the number of a system call");
+        let equal = statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number);
+        filter.push(libc::sock_filter { jf: 1, ..equal });
+        filter.push(statement(libc::BPF_RET | libc::BPF_K, refused));
+    }
+    filter.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW));
+    prctl::set_no_new_privs().expect("no new privileges, so that a filter is allowed");
+    let len = u16::try_from(filter.len()).expect("a short filter");
+    let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
+    // SAFETY: the kernel copies the program, which lives until the call is over.
+    let result =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+    assert_eq!(result, 0, "the filter is taken: {}", io::Error::last_os_error());
 }
 
 fn flattened(status: process::ExitStatus) -> u8 {
