@@ -7,6 +7,7 @@ use super::exit::{MainEnd, exit_code};
 use super::group::{Group, Life, State};
 use super::happening::{EndMeaning, GraceOver, Happening, Killing, Over, Straggler, Why};
 use super::ids::{MemberId, Moment};
+use super::stragglers::numbers;
 use super::teardown::Thaw;
 use super::timers::Timer;
 
@@ -121,7 +122,8 @@ impl Group {
         if !teardown.giving_up && !denied {
             return;
         }
-        let left = found.processes.iter().map(|seen| self.straggler(seen)).collect();
+        let all = numbers(&found.processes);
+        let left = found.processes.iter().map(|seen| self.straggler(seen, &all)).collect();
         self.finish(now, left, out);
     }
 

@@ -34,6 +34,7 @@ mod jobs;
 mod killing;
 mod plan;
 mod sentences;
+mod stragglers;
 mod teardown;
 mod timers;
 mod verdict;

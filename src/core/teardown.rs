@@ -17,9 +17,9 @@ use crate::spec::{Signal, StopOrder, StopTo};
 /// How long after the verdict, or after the latest end, a walk for stragglers is made, and the
 /// least time between two walks. A group that goes on ending by itself is never walked at all:
 /// walking over hundreds of members that are about to end would only make every crash slower.
-const WALK_AFTER: Duration = Duration::from_millis(5);
+pub(super) const WALK_AFTER: Duration = Duration::from_millis(5);
 /// However many ends come: a walk is made this long after the verdict or the walk before.
-const WALK_BY: Duration = Duration::from_millis(50);
+pub(super) const WALK_BY: Duration = Duration::from_millis(50);
 /// A SIGINT hurries only this long after the verdict and after the one before.
 pub const HURRY_AFTER: Duration = Duration::from_millis(500);
 /// After a freeze at most this much of the grace is given again.
@@ -281,7 +281,7 @@ impl Group {
         }
     }
 
-    /// A walk's answer: learn whose processes are while leaders live, and tell the stragglers.
+    /// A walk's answer: stragglers are told, and `after_main` sidecars when main has left nothing.
     pub(super) fn found(&mut self, now: Moment, found: Found, out: &mut Vec<Action>) {
         let denied = found.blind.is_none() && self.only_denied_left(&found.processes);
         self.take_in(now, found, out);
@@ -327,85 +327,6 @@ impl Group {
             (Life::Alive { pid, .. }, Some(teardown)) => teardown.denied.contains(&pid),
             _ => false,
         }
-    }
-
-    fn take_in(&mut self, now: Moment, found: Found, out: &mut Vec<Action>) {
-        let Some(teardown) = &mut self.teardown else {
-            return;
-        };
-        if let Some(why) = found.blind
-            && !std::mem::replace(&mut teardown.blind, true)
-        {
-            out.push(Action::Record(Happening::Blind(why)));
-        }
-        teardown.next_walk_from = now.plus(WALK_AFTER.max(found.took * 4));
-        teardown.walk_by = now.plus(WALK_BY);
-        let mut stragglers = Vec::new();
-        for seen in found.processes {
-            if let Some(member) = seen.under {
-                teardown.known.insert(seen.key, member);
-            } else {
-                stragglers.push(seen);
-            }
-        }
-        let mut latest = Vec::with_capacity(stragglers.len());
-        for seen in stragglers {
-            let straggler = self.straggler(&seen);
-            if !self.was_told(&seen) {
-                self.tell_straggler(straggler.clone(), out);
-            }
-            latest.push(straggler);
-        }
-        if let Some(teardown) = &mut self.teardown {
-            teardown.stragglers = latest;
-        }
-    }
-
-    /// A process with its member: the one it was seen under, else the one that led its group or
-    /// session.
-    pub(super) fn straggler(&self, seen: &Seen) -> Straggler {
-        let known = self.teardown.as_ref().and_then(|it| it.known.get(&seen.key).copied());
-        let member = seen.under.or(known).or_else(|| self.owner(seen.group, seen.session));
-        Straggler { key: seen.key, name: seen.name.clone(), started: seen.started, member }
-    }
-
-    fn tell_straggler(&mut self, straggler: Straggler, out: &mut Vec<Action>) {
-        let signal = self.stop_signal(straggler.member);
-        let key = straggler.key;
-        if let Some(teardown) = &mut self.teardown {
-            teardown.stragglers_told.insert(key);
-        }
-        out.push(Action::StopStraggler { key, signal });
-        out.push(Action::Record(Happening::StragglerTold { straggler, signal }));
-    }
-
-    /// The member whose leader led this group or session.
-    fn owner(&self, group: Pid, session: Pid) -> Option<MemberId> {
-        self.all().find(|member| match self.life(*member) {
-            Life::Alive { pid, .. } | Life::Ended { pid, .. } => pid == group || pid == session,
-            Life::NotStarted => false,
-        })
-    }
-
-    /// Whether a straggler has had its stop signal: by itself, or as one of its leader's group.
-    fn was_told(&self, seen: &Seen) -> bool {
-        let Some(teardown) = &self.teardown else {
-            return true;
-        };
-        if teardown.stragglers_told.contains(&seen.key) {
-            return true;
-        }
-        teardown.told.iter().any(|(member, told_at)| {
-            let leader = match self.life(*member) {
-                Life::Alive { pid, .. } | Life::Ended { pid, .. } => Some(pid),
-                Life::NotStarted => None,
-            };
-            // Start times are rounded down to a tick: one that started in the same tick counts as
-            // told, because a second stop signal does more harm than a missing one.
-            self.plan_of(*member).stop_to == StopTo::Group
-                && leader == Some(seen.group)
-                && seen.started <= *told_at
-        })
     }
 
     /// The clock ran on while we could not: give some of the grace again, once.

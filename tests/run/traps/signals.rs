@@ -310,8 +310,8 @@ fn no_handler_runs_in_the_vfork_window() {
         .map(|(_, _, line)| line)
         .collect();
     let at = |word: &str| spawn.iter().position(|line| line.contains(word)).expect(word);
-    assert!(at("signals::block_all()") < at("libc::clone("));
-    assert!(at("libc::clone(") < at("signals::unblock_all()"));
+    assert!(at("signals::block_all()") < at("self.make("));
+    assert!(at("self.make(") < at("signals::unblock_all()"));
     let show = Argv(&["/bin/grep", "-E", "^Sig(Blk|Ign):", "/proc/self/status"]);
     let mut group = Group::new(Mode::Ordinary)
         .after_words("session")
@@ -351,5 +351,38 @@ fn no_handler_runs_in_the_vfork_window() {
     ended.code(3).verdict(&["web (pid ", ") exited with 3"]);
     for line in ended.stdout.lines() {
         assert!(line.ends_with(":\t0000000000000000"), "{line}\n{ended}");
+    }
+}
+
+/// The same for what a member leaves: a daemon that leads a session of a number that was once a
+/// finished sidecar's is not that sidecar's, and does not get its stop signal.
+#[test]
+fn pid_reuse_by_a_daemon() {
+    if !Mode::Pid1.can_run() {
+        return;
+    }
+    for group in [Group::new(Mode::Pid1), beside("\"$@\"; exit $?")] {
+        let mut group = group
+            .main(
+                "web",
+                "until=go run [ middle again=migration \
+                 child [ daemon session take=USR1 exit-on=TERM:0 wait ] exit=0 ] wait",
+            )
+            .sidecar("migration", "until=finish exit=0")
+            .key("may_finish: true")
+            .key("stop_signal: USR1")
+            .top("grace_period: 500ms")
+            .start();
+        group.wait_started(&["web", "migration"]);
+        let number = group.inner_pid("migration");
+        let migration = group.pid("migration");
+        std::fs::write(group.dir().join("finish"), "").expect("the trigger");
+        group.until("it is reaped", |_| proc::stat(migration).is_none().then_some(()));
+        std::fs::write(group.dir().join("go"), "").expect("the trigger");
+        assert_eq!(group.inner_pid("daemon"), number, "the number came again");
+        group.signal_member("web", Signal::SIGKILL);
+        let ended = group.end();
+        ended.code(137).logged("daemon: got SIGUSR1", 0).logged("daemon: got SIGTERM", 1);
+        ended.says(&["nobody had to be killed"]);
     }
 }
