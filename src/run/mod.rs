@@ -5,6 +5,7 @@
 
 mod history;
 mod inherited;
+mod jobs;
 mod perform;
 mod prepare;
 mod wait;
@@ -21,6 +22,7 @@ use crate::sys::spawn::Spawner;
 use crate::sys::terminal::{Session, Terminal};
 use crate::sys::{descriptors, memory};
 use crate::voice::{Level, Voice};
+use jobs::Jobs;
 use perform::{Shell, Surroundings};
 use wait::Waiter;
 
@@ -55,12 +57,13 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
         session.job_control = JobControl::Nobody;
     }
     let group = Group::new(Plan::new(launch, session.job_control));
-    let surroundings = Surroundings { role, limit, session, terminal };
-    let mut shell = Shell::new(launch, group, surroundings, signals, spawner);
+    let around = Surroundings { role, limit };
+    let jobs = Jobs::new(session, terminal);
+    let mut shell = Shell::new(launch, group, around, jobs, signals, spawner);
     shell.start();
     memory::give_back();
     let code = waiter.until_over(&mut shell);
-    shell.take_terminal_back();
+    shell.jobs.take_back();
     let now = shell.now();
     voice.flush(shell.leave_by().map_or(LONGEST_FLUSH, |by| by.since(now).min(LONGEST_FLUSH)));
     Ok(code)

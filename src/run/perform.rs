@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use super::history::History;
 use super::inherited::Inherited;
+use super::jobs::Jobs;
 use super::prepare::{self, Prepared};
 use crate::core::{
-    Action, Ends, Event, Foreground, Group, Leader, MemberId, Moment, OVERSLEPT, Pid, Preparation,
-    Received, Sender, SignalFailure, SpawnFailure, State, Target,
+    Action, Ends, Event, Group, Leader, MemberId, Moment, OVERSLEPT, Pid, Preparation, Received,
+    Sender, SignalFailure, SpawnFailure, State, Target,
 };
 use crate::spec::{CommandForm, Launch, Signal};
 use crate::sys::descendants::{self, Known};
 use crate::sys::descriptors::Limit;
 use crate::sys::process::{self, Role};
-use crate::sys::reap::{self, Reaped, reap};
+use crate::sys::reap::{Reaped, reap};
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{Spawner, Started};
-use crate::sys::terminal::{Session, Terminal};
 use crate::sys::{clock, kill, procfs};
 
 /// So many children are reaped in one wake-up, so that a storm of orphans cannot keep us from
@@ -30,9 +30,6 @@ pub(super) struct Surroundings {
     pub(super) role: Role,
     /// The limit on descriptors that members get, where ours was raised.
     pub(super) limit: Option<Limit>,
-    pub(super) session: Session,
-    /// Standard input, where it is our terminal.
-    pub(super) terminal: Option<Terminal>,
 }
 
 /// A group's core with everything that it needs to act.
@@ -52,8 +49,7 @@ pub(super) struct Shell<'a> {
     /// The numbers of leaders that are reaped: of use as process groups only, while a child of ours
     /// is still in one.
     ended: Vec<Pid>,
-    /// The first leader of main, which the terminal was given to.
-    main: Option<Pid>,
+    pub(super) jobs: Jobs,
     history: History,
     begin: Duration,
     /// Whether to reap without being told: children that ended before SIGCHLD was caught announce
@@ -69,6 +65,7 @@ impl<'a> Shell<'a> {
         launch: &'a Launch,
         group: Group,
         around: Surroundings,
+        jobs: Jobs,
         signals: Signals,
         spawner: Spawner,
     ) -> Self {
@@ -83,7 +80,7 @@ impl<'a> Shell<'a> {
             leaders: BTreeMap::new(),
             pids: vec![None; launch.members.len()],
             ended: Vec::new(),
-            main: None,
+            jobs,
             history: History::default(),
             begin: clock::monotonic(),
             unreaped: true,
@@ -133,7 +130,7 @@ impl<'a> Shell<'a> {
         for event in received {
             self.tell(event);
         }
-        if child && let Some(event) = self.main_stopped() {
+        if child && let Some(event) = self.jobs.main_stopped(self.main()) {
             self.tell(event);
         }
         // After the verdict the last child may go without a SIGCHLD of its own: ask each time.
@@ -225,19 +222,30 @@ impl<'a> Shell<'a> {
             Action::Continue(member) => {
                 self.signal(member, Target::Group, Signal::CONT, events);
             }
-            Action::TakeTerminal => self.take_terminal_back(),
+            Action::TakeTerminal => self.jobs.take_back(),
             Action::Suspend(who) => {
-                if let Err(error) = process::suspend(who) {
-                    tracing::warn!("cannot stop itself: {error}");
+                if !self.jobs.suspend(who, self.pids.iter().copied().flatten()) {
+                    // Then the members must not stay stopped either.
+                    let (signal, sender) = (Signal::CONT, Sender::Unknown);
+                    let main_leader = self.main_leader();
+                    events.push_back(Event::Signal(Received { signal, sender, main_leader }));
                 }
             }
-            Action::GiveTerminal => self.give_terminal(),
+            Action::GiveTerminal => {
+                let main = self.main();
+                self.jobs.give(main);
+            }
             Action::Record(happening) => {
                 let now = self.now();
                 self.history.add(self.launch, now, happening);
             }
             Action::End(code) => self.code = Some(code),
         }
+    }
+
+    /// Main's leader, while it is not reaped.
+    fn main(&self) -> Option<Pid> {
+        self.pids.get(MemberId::MAIN.index()).copied().flatten()
     }
 
     fn known(&self) -> Known<'_> {
@@ -252,7 +260,7 @@ impl<'a> Shell<'a> {
                     *place = Some(pid);
                 }
                 if id == MemberId::MAIN {
-                    self.main = Some(pid);
+                    self.jobs.started(pid);
                 }
                 events.push_back(Event::Spawned { member: id, pid });
                 if let Some(error) = deaf {
@@ -269,9 +277,9 @@ impl<'a> Shell<'a> {
         let member = &self.launch.members[id.index()];
         let prepared = &self.prepared[id.index()];
         let limit = self.around.limit;
+        let foreground = id == MemberId::MAIN && self.jobs.give_at_start();
         let mut program = prepare::program(member, id, prepared, &self.inherited, limit)?;
-        program.foreground =
-            id == MemberId::MAIN && self.around.terminal.is_some_and(Terminal::is_ours);
+        program.foreground = foreground;
         self.spawner
             .spawn(&mut program)
             .map_err(|(step, error)| prepare::explain(member, id, &prepared.file, step, &error))
@@ -283,40 +291,6 @@ impl<'a> Shell<'a> {
         let main_leader = self.main_leader();
         let (signal, sender) = (Signal::HUP, Sender::Terminal);
         self.tell(Event::Signal(Received { signal, sender, main_leader }));
-    }
-
-    /// Where main has the terminal, what stops main is told.
-    fn main_stopped(&mut self) -> Option<Event> {
-        let terminal = self.around.terminal?;
-        let pid = self.pids.first().copied().flatten()?;
-        let ours = || if terminal.is_ours() { Foreground::Ours } else { Foreground::NotOurs };
-        match reap::stopped(pid) {
-            Ok(signal) => signal.map(|signal| Event::MainStopped { signal, ours: ours() }),
-            Err(error) => {
-                tracing::warn!("cannot see whether main was stopped: {error}");
-                None
-            }
-        }
-    }
-
-    fn give_terminal(&self) {
-        let main = self.pids.first().copied().flatten();
-        if let (Some(terminal), Some(main)) = (self.around.terminal, main)
-            && terminal.is_ours()
-            && let Err(error) = terminal.give(main)
-        {
-            tracing::warn!("cannot put main into the terminal's foreground: {error}");
-        }
-    }
-
-    /// The terminal's foreground is ours again, as it was before main got it.
-    pub(super) fn take_terminal_back(&self) {
-        if let (Some(terminal), Some(main)) = (self.around.terminal, self.main)
-            && let Err(error) = terminal.take_back(main)
-        {
-            // Usual after a hang-up.
-            tracing::debug!("cannot take the terminal's foreground back: {error}");
-        }
     }
 
     /// Signals a member's leader or group, if the leader is not reaped; says whether that worked.
@@ -341,7 +315,7 @@ impl<'a> Shell<'a> {
         let received = pending.others.into_iter().map(|(signal, sender)| {
             let main_leader = self.main_leader();
             // A shell passes its own hang-up on to its jobs.
-            let hung_up = signal == Signal::HUP && self.around.session.has_lost_terminal();
+            let hung_up = signal == Signal::HUP && self.jobs.has_lost_terminal();
             let sender = if hung_up { Sender::Terminal } else { sender };
             Event::Signal(Received { signal, sender, main_leader })
         });
@@ -351,9 +325,7 @@ impl<'a> Shell<'a> {
     /// Whether main is still led by the shell that we started for it.
     fn main_leader(&self) -> Leader {
         let main = &self.launch.members[MemberId::MAIN.index()];
-        let Some(pid) = self.pids[MemberId::MAIN.index()] else {
-            return Leader::Program;
-        };
+        let Some(pid) = self.main() else { return Leader::Program };
         if main.form != CommandForm::Shell {
             return Leader::Program;
         }

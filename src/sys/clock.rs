@@ -32,3 +32,8 @@ fn read(clock: ClockId, last: &AtomicU64) -> Duration {
         None => Duration::from_nanos(last.load(Ordering::Relaxed)),
     }
 }
+
+/// Lets others run for a moment: about a tenth of a millisecond.
+pub fn nap() {
+    std::thread::sleep(Duration::from_micros(100));
+}

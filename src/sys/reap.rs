@@ -19,6 +19,9 @@ pub enum Reaped {
     NoChildren,
 }
 
+/// So often a look is tried.
+const TRIES: u32 = 3;
+
 /// Reaps one child that has ended. Never blocks.
 ///
 /// Raw, because nix loses the status of a child that a real-time signal killed. `__WALL` also
@@ -26,17 +29,21 @@ pub enum Reaped {
 pub fn reap() -> io::Result<Reaped> {
     let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
     let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
-    let looked = seam::checked("waitid", || {
-        // SAFETY: the call writes to memory of the right type and size.
-        unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) }
-    });
-    if let Err(error) = looked {
-        return match error.raw_os_error() {
-            Some(libc::ECHILD) => Ok(Reaped::NoChildren),
-            // A handler ran; the next look is as good.
-            Some(libc::EINTR) => Ok(Reaped::NoneEnded),
-            _ => Err(error),
-        };
+    let mut tries = 1..=TRIES;
+    loop {
+        let looked = seam::checked("waitid", || {
+            // SAFETY: the call writes to memory of the right type and size.
+            unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) }
+        });
+        match looked {
+            Ok(_) => break,
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
+                return Ok(Reaped::NoChildren);
+            }
+            // Who ends is announced once: a look that failed must not be the last.
+            Err(error) if tries.next().is_none() => return Err(error),
+            Err(_) => {}
+        }
     }
     // SAFETY: it was zeroed and, where there was something to say, filled by the call.
     let info = unsafe { info.assume_init() };

@@ -28,7 +28,7 @@ impl Terminal {
 
     /// A descriptor of its own, to wait for a hang-up with.
     pub fn to_watch(self) -> io::Result<OwnedFd> {
-        seam::call("dup", || io::stdin().as_fd().try_clone_to_owned())
+        seam::call("dup_terminal", || io::stdin().as_fd().try_clone_to_owned())
     }
 
     /// Whether our own group is in the foreground: only then it is ours to give. As a background
@@ -42,12 +42,15 @@ impl Terminal {
         give(nix::unistd::Pid::from_raw(group.0))
     }
 
-    /// Takes the foreground back if the group of this leader has it; whoever else has it keeps it.
-    pub fn take_back(self, from: Pid) -> io::Result<()> {
+    /// Takes the foreground back if the group of this leader has it, or one that is gone; whoever
+    /// else has it keeps it.
+    pub fn take_back(self, from: Option<Pid>) -> io::Result<()> {
         let now = foreground()?;
         // A job of a shell that was main has a group of its own, and is gone by now; the shell
         // that started us must not find its terminal with a group that does not exist.
-        if now.as_raw() == from.0 || nix::sys::signal::killpg(now, None) == Err(Errno::ESRCH) {
+        if from == Some(Pid(now.as_raw()))
+            || nix::sys::signal::killpg(now, None) == Err(Errno::ESRCH)
+        {
             give(self.own_group)?;
         }
         Ok(())

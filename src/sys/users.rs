@@ -13,6 +13,7 @@ use std::path::Path;
 use nix::libc;
 
 use super::passwd::{gid_of, groups_of, people};
+use super::seam;
 use crate::spec::{UserName, parse_id};
 
 /// Whom a member runs as, in numbers.
@@ -55,13 +56,15 @@ pub fn look_up(user: &UserName, own_gid: u32) -> Result<Account, Unknown> {
 /// A file's bytes, `None` where there is no such file.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     // Without waiting, should it be a FIFO to which nobody writes.
-    let opened = fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let opened = seam::call("open_users", || {
+        fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+    });
     let file = match opened {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
     let mut content = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut content)?;
+    seam::call("read_users", || file.take(LARGEST + 1).read_to_end(&mut content))?;
     if content.len() as u64 > LARGEST {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 16 MiB"));
     }

@@ -99,21 +99,25 @@ impl Voice {
     }
 }
 
+/// So often a line is tried: a full disk may have room again.
+const TRIES: u32 = 2;
+
 /// The thread: writes line after line, for ever.
 fn write_all(queue: &Queue) {
     loop {
         let text = queue.take();
         let mut rest = text.as_slice();
-        while !rest.is_empty() {
+        let mut tries = 0;
+        while !rest.is_empty() && tries < TRIES {
             match output::write_some(rest) {
                 Ok(written) => {
                     rest = &rest[written..];
                     queue.progress();
                 }
-                // Nobody will ever read it (EPIPE, EBADF): the line is lost, the group is not.
-                Err(_) => break,
+                Err(_) => tries += 1,
             }
         }
+        // Nobody will ever read the rest (EPIPE, EBADF): the line is lost, the group is not.
         queue.done();
     }
 }

@@ -9,6 +9,7 @@ mod support;
 mod command_line;
 mod exit_codes;
 mod fate;
+mod faults;
 mod forwarding;
 mod idle;
 mod inheritance;

@@ -6,6 +6,7 @@
 
 mod afterwards;
 mod background;
+mod faults;
 mod foreground;
 mod hang_up;
 mod harness;

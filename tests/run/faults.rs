@@ -1,0 +1,217 @@
+//! Every system call of a whole run fails once: each time a correct teardown or a clear error, and
+//! never a hang or a survivor.
+//!
+//! In builds with debug assertions `$FATESHARE_FAIL` makes calls fail (see `src/sys/seam.rs`).
+//! `FATESHARE_TEST_LONG=1` tries every number with every error, not with one in turn.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use crate::support::{Argv, Ended, Group, Mode, Shell, cannot_run};
+
+/// What a call fails with: EPERM, EIO, ENOMEM, EMFILE, ENOSYS, EINTR.
+const ERRORS: [u32; 6] = [1, 5, 12, 24, 38, 4];
+
+/// So many numbers in a row without a failure, and the run is over: not every run makes exactly as
+/// many calls as the one before.
+const BEHIND_THE_END: u32 = 5;
+
+/// One whole run.
+struct Scene {
+    name: &'static str,
+    mode: Mode,
+    /// Rules beside the one that is tried.
+    always: &'static str,
+    build: fn(Group) -> Group,
+    /// The exit code if nothing fails.
+    code: i32,
+}
+
+/// A member ends; another leaves a daemon behind; all stop when they are told.
+fn orderly(group: Group) -> Group {
+    group
+        .main("web", "child [ daemon session exit-on=TERM:0 wait ] exit-on=TERM:0 wait")
+        .sidecar("config-server", "exit-on=TERM:0 wait")
+        .sidecar("last", "sleep=60 exit=3")
+}
+
+/// The same, but what is left behind stays in the process group: that is found without /proc.
+fn unseen(group: Group) -> Group {
+    group
+        .main("web", "exit-on=TERM:0 wait")
+        .sidecar("config-server", "exit-on=TERM:0 wait")
+        .sidecar("last", "child [ daemon exit-on=TERM:0 wait ] sleep=60 exit=3")
+}
+
+/// The same, but nobody listens: SIGKILL in waves.
+fn stubborn(group: Group) -> Group {
+    group
+        .main("web", "take=TERM child [ daemon session take=TERM wait ] wait")
+        .sidecar("config-server", "take=TERM wait")
+        .sidecar("last", "sleep=60 exit=3")
+}
+
+/// A stop request, from a shell that stays; and what members can be given.
+fn stopped(group: Group) -> Group {
+    fs::create_dir(group.dir().join("dir")).expect("a directory");
+    group
+        .after_script("ulimit -Sn 256; exec \"$@\"")
+        .main("web", Shell("trap 'exit 5' TERM; sleep 0.1; kill -TERM $PPID; sleep 60 & wait"))
+        .key("working_dir: dir")
+        .key("oom_score_adj: 1000")
+        .key("no_new_privs: true")
+        .sidecar("config-server", Argv(&["/bin/sleep", "60"]))
+        .key("user: nobody")
+}
+
+/// A sidecar that cannot be executed.
+fn broken(group: Group) -> Group {
+    let script = group.dir().join("script");
+    fs::write(&script, "#!/no/such/interpreter\n").expect("a script");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&script, mode).expect("its mode");
+    group.main("web", "exit-on=TERM:0 wait").sidecar("config-server", Argv(&["./script"]))
+}
+
+fn scenes() -> Vec<Scene> {
+    // What an old kernel or a strict sandbox lacks, all at once.
+    const OLD: &str = "close_range:38,clone:1,pidfd_open:1,children_list:2,";
+    let mut scenes = Vec::new();
+    for mode in [Mode::Pid1, Mode::Ordinary] {
+        scenes.push(Scene { name: "orderly", mode, always: "", build: orderly, code: 3 });
+        scenes.push(Scene { name: "stubborn", mode, always: "", build: stubborn, code: 3 });
+        scenes.push(Scene { name: "old", mode, always: OLD, build: orderly, code: 3 });
+        scenes.push(Scene { name: "no /proc", mode, always: "proc:2,", build: unseen, code: 3 });
+        scenes.push(Scene { name: "broken", mode, always: "", build: broken, code: 126 });
+        if nix::unistd::geteuid().is_root() {
+            scenes.push(Scene { name: "stopped", mode, always: "", build: stopped, code: 5 });
+        }
+    }
+    scenes
+}
+
+/// Which calls were made to fail in a run, by name.
+fn failed(dir: &Path, always: &str) -> Vec<String> {
+    let log = fs::read_to_string(dir.join("failed")).unwrap_or_default();
+    let always: Vec<&str> = always.split(',').filter_map(|rule| rule.split(':').next()).collect();
+    log.lines().filter(|name| !always.contains(name)).map(str::to_owned).collect()
+}
+
+/// One run with this failure; `None` if the run was over before.
+fn run(scene: &Scene, which: &str, errno: u32) -> Option<Vec<String>> {
+    let group = (scene.build)(Group::new(scene.mode).top("grace_period: 400ms"));
+    let rules = format!("{}{which}:{errno}", scene.always);
+    let keep = tempfile::tempdir().expect("a directory");
+    let log = keep.path().join("failed");
+    let ended = group
+        .env("FATESHARE_FAIL", &rules)
+        .env("FATESHARE_FAIL_LOG", log.to_str().expect("a path in UTF-8"))
+        .start()
+        .end();
+    judge(scene, &rules, &ended);
+    let names = failed(keep.path(), scene.always);
+    (!names.is_empty()).then_some(names)
+}
+
+/// The run's own code, or a clear error of ours.
+fn judge(scene: &Scene, rules: &str, ended: &Ended) {
+    let what = format!("{} {:?} {rules}\n{ended}", scene.name, scene.mode);
+    if ended.code == Some(scene.code) {
+        return;
+    }
+    let ours = ended.ours();
+    let says = |words: &[&str]| ours.iter().any(|line| words.iter().any(|it| line.contains(it)));
+    // Who could not be told to stop had to be killed.
+    if ended.code == Some(137) && says(&["could not send SIGTERM to web"]) {
+        return;
+    }
+    assert!([Some(125), Some(126), Some(127)].contains(&ended.code), "{what}");
+    assert!(says(&["could not be started", "cannot", "not found"]), "{what}");
+}
+
+#[test]
+fn every_call_of_a_run_may_fail() {
+    if !cfg!(debug_assertions) {
+        return cannot_run("calls can be made to fail in builds with debug assertions only");
+    }
+    let long = std::env::var("FATESHARE_TEST_LONG").is_ok_and(|value| value == "1");
+    let mut names = BTreeMap::new();
+    let mut total = 0;
+    let scenes: Vec<Scene> = scenes().into_iter().filter(|it| it.mode.can_run()).collect();
+    for scene in &scenes {
+        let found = sweep(scene, long);
+        total += found.values().sum::<u32>();
+        for (name, count) in found {
+            *names.entry(name).or_insert(0) += count;
+        }
+    }
+    // No two runs make their calls in the same order: what was missed fails by its name.
+    for name in seams().into_iter().filter(|name| !names.contains_key(name)).collect::<Vec<_>>() {
+        let found = scenes.iter().find_map(|scene| run(scene, &name, 5));
+        for name in found.into_iter().flatten() {
+            *names.entry(name).or_insert(0) += 1;
+            total += 1;
+        }
+    }
+    println!("{total} injected failures of {} kinds of calls: {names:?}", names.len());
+    let missing: Vec<String> =
+        seams().into_iter().filter(|name| !names.contains_key(name)).collect();
+    let elsewhere: Vec<&String> =
+        missing.iter().filter(|name| !ELSEWHERE.contains(&name.as_str())).collect();
+    assert!(elsewhere.is_empty(), "never made to fail: {elsewhere:?}");
+}
+
+/// Calls that only a terminal brings about: `terminal/faults.rs` makes them fail by their names.
+const ELSEWHERE: [&str; 4] = ["dup_terminal", "suspend", "tcsetpgrp", "waitid_stopped"];
+
+/// Number after number, some at a time; how often each call failed.
+fn sweep(scene: &Scene, long: bool) -> BTreeMap<String, u32> {
+    const AT_A_TIME: usize = 6;
+    let next = AtomicU32::new(1);
+    let last = AtomicU32::new(0);
+    let names = Mutex::new(BTreeMap::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    if number > last.load(Ordering::SeqCst) + BEHIND_THE_END + 1 {
+                        return;
+                    }
+                    let one = [ERRORS[number as usize % ERRORS.len()]];
+                    for errno in if long { &ERRORS[..] } else { &one } {
+                        for name in run(scene, &number.to_string(), *errno).into_iter().flatten() {
+                            last.fetch_max(number, Ordering::SeqCst);
+                            *names.lock().expect("no panic").entry(name).or_insert(0) += 1;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    names.into_inner().expect("no panic")
+}
+
+/// The names of all calls that go through the seam, from the sources.
+fn seams() -> BTreeSet<String> {
+    let sys = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sys");
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(sys).expect("the room of the system calls").flatten() {
+        let text = fs::read_to_string(entry.path()).expect("a source");
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for before in ["seam::call(", "seam::checked(", "seam::raw(", "send(", "self.clone("] {
+            for (at, _) in text.match_indices(before) {
+                let rest = text[at + before.len()..].trim_start();
+                if let Some(name) = rest.strip_prefix('"').and_then(|it| it.split('"').next()) {
+                    names.insert(name.to_owned());
+                }
+            }
+        }
+    }
+    assert!(names.len() > 40, "the seams were found: {names:?}");
+    names
+}
