@@ -3,7 +3,6 @@
 //!
 //! One test with several scenes, because they share the programs, the engine and the image.
 
-use std::env;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -11,7 +10,7 @@ use std::process::{self, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use docker::{Engine, Said};
+use docker::{Engine, Said, cannot_run, wait_until};
 
 mod docker;
 
@@ -20,6 +19,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(3);
 /// For everything that has no promise of its own.
 const LIMIT: Duration = Duration::from_secs(30);
 
+const TEST: &str = "the_example_in_a_container";
+
 const VERDICT: [&str; 2] =
     ["fateshare: config-server (pid ", ") was killed by SIGKILL, not by fateshare; stopping web"];
 
@@ -27,7 +28,7 @@ const VERDICT: [&str; 2] =
 fn the_example_in_a_container() {
     let engine = match Engine::find() {
         Ok(engine) => engine,
-        Err(why) => return cannot_run(&format!("no Docker Engine: {why}")),
+        Err(why) => return cannot_run(TEST, &format!("no Docker Engine: {why}")),
     };
     let image = Image::build(&engine);
     the_engine_recreates_it_when_the_sidecar_is_killed(&image);
@@ -279,23 +280,4 @@ fn assert_gone(processes: &[(String, String)]) {
         let now = now.trim_end_matches('\0').replace('\0', " ");
         assert_ne!(&now, command, "pid {pid} is still there");
     }
-}
-
-#[track_caller]
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + LIMIT;
-    while !done() {
-        assert!(Instant::now() < end, "waited {LIMIT:?} for {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Nothing is skipped silently, and nothing at all where everything is required.
-fn cannot_run(why: &str) {
-    assert!(
-        env::var_os("FATESHARE_TEST_REQUIRE_ALL").is_none_or(|value| value != "1"),
-        "cannot run here: {why}"
-    );
-    // Not eprintln!, which a passing test does not show.
-    let _ = writeln!(io::stderr(), "SKIPPED the_example_in_a_container: {why}");
 }

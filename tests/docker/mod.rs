@@ -1,7 +1,8 @@
 //! A Docker Engine for a test: the one that runs here, else one of our own in a temporary folder.
 
+use std::env;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -58,18 +59,45 @@ impl Engine {
         self.try_docker(args).unwrap_or_else(|error| panic!("docker: {error}"))
     }
 
-    fn try_docker(&self, args: &[&str]) -> io::Result<Said> {
+    /// `docker`, told where the engine is; it reads nothing.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new("docker");
         if let Some(own) = &self.own {
             command.arg("--host").arg(own.host());
         }
-        let output = command.args(args).stdin(Stdio::null()).output()?;
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn try_docker(&self, args: &[&str]) -> io::Result<Said> {
+        let output = self.command().args(args).output()?;
         Ok(Said {
             ok: output.status.success(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
     }
+}
+
+/// Polls; for everything that has no promise of its own.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    const LIMIT: Duration = Duration::from_secs(30);
+    let end = Instant::now() + LIMIT;
+    while !done() {
+        assert!(Instant::now() < end, "waited {LIMIT:?} for {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Nothing is skipped silently, and nothing at all where everything is required.
+pub(crate) fn cannot_run(test: &str, why: &str) {
+    assert!(
+        env::var_os("FATESHARE_TEST_REQUIRE_ALL").is_none_or(|value| value != "1"),
+        "cannot run here: {why}"
+    );
+    // Not eprintln!, which a passing test does not show.
+    let _ = writeln!(io::stderr(), "SKIPPED {test}: {why}");
 }
 
 impl Own {
