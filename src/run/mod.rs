@@ -37,7 +37,7 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
     let role = process::adopt_orphans().context("cannot adopt orphans (PR_SET_CHILD_SUBREAPER)")?;
     descriptors::close_inherited_on_exec()
         .context("cannot keep inherited descriptors from members")?;
-    let voice = Voice::start(level).context("cannot start the writing thread")?;
+    let voice = Voice::start(level);
     tracing::error!(target: crate::voice::ALWAYS, "{}", core::opening(launch));
     for warning in warnings {
         tracing::warn!("{warning}");

@@ -248,10 +248,9 @@ fn pass_sockets(shared: &Shared<'_>) -> c_int {
 /// Default dispositions first, then the mask: a signal that arrives in between finds no handler.
 fn reset_signals(numbers: &[c_int]) -> c_int {
     // Our own copy of the table: the parent's stays as it is.
-    if numbers.iter().any(|number| signals::set_default(*number) == -1) {
-        return -1;
-    }
-    signals::set_empty_mask()
+    let failed = || numbers.iter().any(|number| signals::set_default(*number) == -1);
+    let reset = seam::raw("sigaction_default", || if failed() { -1 } else { 0 });
+    if reset == -1 { -1 } else { signals::set_empty_mask() }
 }
 
 #[cfg(test)]

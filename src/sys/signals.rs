@@ -141,7 +141,7 @@ fn is_default(number: libc::c_int) -> bool {
 /// Sets the default disposition; -1 and `errno` if that fails. Safe between `clone` and `execve`.
 pub(super) fn set_default(number: libc::c_int) -> libc::c_int {
     let default: KernelAction = [libc::SIG_DFL, 0, 0, 0];
-    seam::raw("sigaction_default", || action(number, &raw const default, std::ptr::null_mut()))
+    action(number, &raw const default, std::ptr::null_mut())
 }
 
 /// Blocks nothing any more; -1 and `errno` if that fails. Safe between `clone` and `execve`.

@@ -7,7 +7,7 @@
 mod queue;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::sys::output;
+use crate::sys::{clock, output};
 use queue::{Queue, Weight};
 
 /// The target of lines that are written at every level but `off`.
@@ -70,18 +70,32 @@ impl Level {
 #[derive(Clone, Debug)]
 pub struct Voice {
     queue: Arc<Queue>,
+    /// What is written without the thread, where there is none.
+    alone: Option<Arc<Mutex<Rest>>>,
+}
+
+/// What is left of the line that is being written.
+#[derive(Debug, Default)]
+struct Rest {
+    line: Vec<u8>,
+    written: usize,
+    tries: u32,
 }
 
 impl Voice {
     /// Starts the thread and makes it the place that `tracing` writes to. Call it while all
     /// signals are blocked: the thread inherits the mask, so that handlers run elsewhere.
-    pub fn start(level: Level) -> io::Result<Self> {
+    ///
+    /// Some sandboxes let no thread be started (old seccomp profiles refuse `clone3`): then each line
+    /// is written at once as far as standard error takes it, and the rest later.
+    pub fn start(level: Level) -> Self {
         let queue = Arc::new(Queue::default());
         let lines = Arc::clone(&queue);
         // Its frames are small; the stack is memory that every container would pay for.
         let builder = thread::Builder::new().name("voice".to_owned()).stack_size(64 * 1024);
-        builder.spawn(move || write_all(&lines))?;
-        let voice = Self { queue };
+        let thread = builder.spawn(move || write_all(&lines));
+        let alone = thread.is_err().then(Arc::default);
+        let voice = Self { queue, alone };
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(level.filter())
             .event_format(Plain)
@@ -89,13 +103,44 @@ impl Voice {
             .finish();
         // Fails only when there is a subscriber already, and then that one is as good.
         let _ = tracing::subscriber::set_global_default(subscriber);
-        Ok(voice)
+        if let Err(error) = thread {
+            tracing::info!("cannot start the writing thread, does without: {error}");
+        }
+        voice
+    }
+
+    /// Without the thread: writes what standard error takes within this time. Says whether it took
+    /// any.
+    fn write_alone(&self, limit: Duration) -> bool {
+        let Some(rest) = &self.alone else { return false };
+        let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = false;
+        loop {
+            if rest.written == rest.line.len() || rest.tries == TRIES {
+                let Some(line) = self.queue.try_take() else { return progress };
+                *rest = Rest { line, ..Rest::default() };
+            }
+            match output::write_now(&rest.line[rest.written..], limit) {
+                Ok(Some(written)) => {
+                    rest.written += written;
+                    progress = true;
+                }
+                Ok(None) => return progress,
+                Err(_) => rest.tries += 1,
+            }
+        }
     }
 
     /// Waits until everything is written, but no longer than [`FLUSH_WITHOUT_PROGRESS`] after the
     /// last byte that was taken, and no longer than `limit` in all.
     pub fn flush(&self, limit: Duration) {
-        self.queue.wait_until_empty(FLUSH_WITHOUT_PROGRESS, limit);
+        if self.alone.is_none() {
+            self.queue.wait_until_empty(FLUSH_WITHOUT_PROGRESS, limit);
+            return;
+        }
+        let begin = clock::monotonic();
+        let left = || limit.saturating_sub(clock::monotonic().saturating_sub(begin));
+        while !left().is_zero() && self.write_alone(FLUSH_WITHOUT_PROGRESS.min(left())) {}
     }
 }
 
@@ -166,6 +211,7 @@ pub struct Lines<'a> {
 impl io::Write for Lines<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.voice.queue.put(line, self.weight);
+        self.voice.write_alone(Duration::ZERO);
         Ok(line.len())
     }
 

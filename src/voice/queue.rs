@@ -39,6 +39,25 @@ struct State {
     moves: u64,
 }
 
+impl State {
+    fn next(&mut self) -> Option<Vec<u8>> {
+        if let Some(line) = self.lines.pop_front() {
+            self.bytes -= line.len();
+            self.writing = true;
+            return Some(line);
+        }
+        if self.dropped == 0 {
+            return None;
+        }
+        self.writing = true;
+        let dropped = std::mem::take(&mut self.dropped);
+        let text = format!(
+            "fateshare: {dropped} of its own messages were dropped: standard error was not read\n"
+        );
+        Some(text.into_bytes())
+    }
+}
+
 impl Queue {
     /// Adds a line, or counts it if too much is waiting. Never waits for the reader: the lock is
     /// never held during a write.
@@ -58,22 +77,16 @@ impl Queue {
     pub(super) fn take(&self) -> Vec<u8> {
         let mut state = self.lock();
         loop {
-            if let Some(line) = state.lines.pop_front() {
-                state.bytes -= line.len();
-                state.writing = true;
+            if let Some(line) = state.next() {
                 return line;
-            }
-            if state.dropped > 0 {
-                state.writing = true;
-                let dropped = std::mem::take(&mut state.dropped);
-                let text = format!(
-                    "fateshare: {dropped} of its own messages were dropped: standard error was \
-                     not read\n"
-                );
-                return text.into_bytes();
             }
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The next line, if there is one.
+    pub(super) fn try_take(&self) -> Option<Vec<u8>> {
+        self.lock().next()
     }
 
     /// Notes that some bytes got out.

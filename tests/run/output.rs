@@ -1,6 +1,6 @@
 //! Nobody who reads slowly, or not at all, holds up a teardown; and what is said at which level.
 
-use std::io::{self, PipeWriter, Write};
+use std::io::{self, PipeWriter, Read, Write};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -9,6 +9,8 @@ use nix::sys::signal::Signal;
 use crate::support::{Group, Mode, in_both_modes};
 
 in_both_modes![
+    without_a_writing_thread_every_line_is_said,
+    without_a_writing_thread_a_stalled_stderr_holds_up_nothing,
     a_stalled_stderr_does_not_hold_up_the_teardown,
     a_stalled_stderr_does_not_hold_up_a_stop,
     a_stderr_that_nobody_can_read_is_no_reason_to_end,
@@ -45,6 +47,48 @@ fn a_stalled_stderr_does_not_hold_up_the_teardown(mode: Mode) {
     // What cannot be written is given up after 250 ms.
     assert!(took < Duration::from_secs(3), "took {took:?}\n{ended}");
     drop(reader);
+}
+
+/// Old seccomp profiles refuse `clone3`, and the C library makes threads with nothing else.
+fn without_a_writing_thread_every_line_is_said(mode: Mode) {
+    let ended = Group::new(mode)
+        .after_words("refuse=clone3")
+        .env("FATESHARE_LOG", "info")
+        .main("web", "exit-on=TERM:0 wait")
+        .sidecar("config-server", "exit=7")
+        .start()
+        .end();
+    ended.code(7).says(&["cannot start the writing thread, does without: Operation not permitted"]);
+    ended.verdict(&["config-server (pid ", ") exited with 7; stopping web"]);
+    ended.says(&["ended in ", "nobody had to be killed; exit 7"]);
+}
+
+fn without_a_writing_thread_a_stalled_stderr_holds_up_nothing(mode: Mode) {
+    let (mut reader, writer) = full_pipe();
+    let mut group = Group::new(mode)
+        .after_words("refuse=clone3")
+        .main("web", "take=HUP exit-on=TERM:0 wait")
+        .sidecar("config-server", "wait")
+        .env("FATESHARE_LOG", "debug")
+        .stderr(writer.try_clone().expect("a second end"))
+        .start();
+    group.wait_started(&["web", "config-server"]);
+    // There is room again for a while: what was said so far comes out with the next line.
+    let mut filling = vec![0; 60_000];
+    reader.read_exact(&mut filling).expect("the filling");
+    group.signal(Signal::SIGHUP);
+    group.wait_for("web: got SIGHUP");
+    let struck = Instant::now();
+    group.signal_member("config-server", Signal::SIGKILL);
+    let ended = group.end();
+    let took = ended.at - struck;
+    ended.code(137).logged("web: got SIGTERM", 1).logged("web: ends 0", 1);
+    assert!(took < Duration::from_secs(3), "took {took:?}\n{ended}");
+    drop(writer);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("our own text");
+    assert!(text.contains("fateshare: group.yml: web + config-server"), "{text}");
+    assert!(text.contains("config-server (pid "), "{text}");
 }
 
 fn a_stalled_stderr_does_not_hold_up_a_stop(mode: Mode) {

@@ -421,6 +421,7 @@ fn refuse(calls: &str) {
     let mut filter = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)];
     for call in calls.split(',') {
         let number = match call {
+            "clone3" => libc::SYS_clone3,
             "close_range" => libc::SYS_close_range,
             "pidfd_open" => libc::SYS_pidfd_open,
             "pidfd_send_signal" => libc::SYS_pidfd_send_signal,
