@@ -149,6 +149,7 @@ fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
 pub(crate) struct Profiles {
     _folder: TempDir,
     pub(crate) eperm: PathBuf,
+    pub(crate) clone3: PathBuf,
     pub(crate) enosys: PathBuf,
 }
 
@@ -165,8 +166,9 @@ impl Profiles {
         };
         let calls = ["pidfd_open", "pidfd_send_signal", "close_range"];
         let eperm = write("eperm.json", &calls, nix::libc::EPERM);
+        let clone3 = write("clone3.json", &["clone3"], nix::libc::EPERM);
         let enosys = write("enosys.json", &[&calls[..], &["clone3"]].concat(), nix::libc::ENOSYS);
-        Self { _folder: folder, eperm, enosys }
+        Self { _folder: folder, eperm, clone3, enosys }
     }
 }
 

@@ -54,7 +54,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, raise};
-use nix::unistd::{Pid, getpgrp, setsid, tcgetpgrp};
+use nix::unistd::{Pid, getgid, getpgrp, setsid, tcgetpgrp};
 
 /// Either the next word is obeyed, or the program ends with this code.
 type Flow = ControlFlow<u8>;
@@ -330,6 +330,9 @@ impl Actor {
 
     fn again(&self, words: &[String]) -> Command {
         let mut command = Command::new(env::current_exe().expect("this program"));
+        // It has this group already; but with one to set std forks, and needs no clone3, which old
+        // seccomp profiles refuse.
+        command.gid(getgid().as_raw());
         command.arg(&self.log_path).args(words);
         command
     }
