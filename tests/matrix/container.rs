@@ -1,13 +1,14 @@
 //! A container with its `docker run` attached: one `docker` process tells its output and its exit
 //! code, where asking again and again would cost more than what is tested.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::process::{self, Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
+use nix::pty::{OpenptyResult, Winsize, openpty};
 use tempfile::TempDir;
 
 use crate::docker::{Engine, wait_until};
@@ -61,6 +62,22 @@ impl<'e> Container<'e> {
         Self::attached(engine, named, options, args, streams, reader)
     }
 
+    /// The same with a terminal, the other end of which is returned.
+    pub(crate) fn run_on_terminal(
+        engine: &'e Engine,
+        named: (&str, &str),
+        options: &[&str],
+        args: &[&str],
+    ) -> (Self, File) {
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let OpenptyResult { master, slave } = openpty(&size, None).expect("a pseudo-terminal");
+        let end = || slave.try_clone().expect("its end").into();
+        let keyboard = File::from(master.try_clone().expect("the other end"));
+        let streams = [end(), end(), end()];
+        let options = [&["--interactive", "--tty"], options].concat();
+        (Self::attached(engine, named, &options, args, streams, File::from(master)), keyboard)
+    }
+
     fn attached(
         engine: &'e Engine,
         (image, id): (&str, &str),
@@ -96,6 +113,11 @@ impl<'e> Container<'e> {
     /// All lines that it wrote, on either stream, and those of Docker.
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lines()
+    }
+
+    /// What is in the last line, be it whole or not: a shell's prompt.
+    pub(crate) fn last_line(&self) -> String {
+        self.log().pop().unwrap_or_default()
     }
 
     /// Until it has written lines that begin so.

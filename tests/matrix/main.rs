@@ -15,6 +15,7 @@ mod images;
 mod pool;
 mod scenes;
 mod special;
+mod terminal;
 
 use std::fmt;
 use std::process;
@@ -135,6 +136,7 @@ fn the_image_matrix() {
 
     // The longest first.
     let mut jobs = special::jobs(&stage);
+    jobs.extend(terminal::jobs(&stage));
     for (number, column) in COLUMNS.iter().enumerate() {
         if !stage.images.has(column.image) {
             continue;
