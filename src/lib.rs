@@ -38,11 +38,19 @@
 //! # Who owns what
 //!
 //! *Reaping* has one owner, the shell: `tokio::process` and `std::process::Child` are used nowhere.
-//! *A process number* is used for a signal only while it cannot have come again: for leaders and,
-//! at the deadline, for our own children, which nobody but us can reap. Everything else is signalled
-//! through a pidfd (or, where there are none, at once after a look), checked by start time. *Time* is read by the shell alone and handed
-//! to the core. *The event list* is the single source of every line about a group's life, and of the
-//! reports to come.
+//! *A process number* is used for a signal only while it cannot have come again: for leaders, and for
+//! our own children and the process groups that one of them is in, because nobody but us can reap
+//! them. Everything else is signalled through a pidfd (or, where there are none, at once after a
+//! look), checked by start time. *Time* is read by the shell alone and handed to the core. *The event
+//! list* is the single source of every line about a group's life, and of the reports to come. *The
+//! terminal* is main's while it lives and a shell has given it to us; `run::jobs` keeps count.
+//!
+//! # What may fail
+//!
+//! Every system call goes through the seam in `sys`, where a test build makes any of them fail. A
+//! failure comes back as an event or as an error before anything is started. What we can do without
+//! is done without: `close_range`, pidfds, shared clones, lists of children, `/proc`, a writing
+//! thread. What we cannot, such as reaping, is [`core::Event::OwnFailure`], a verdict like others.
 
 pub mod cli;
 pub mod core;
