@@ -23,3 +23,4 @@ mod strays;
 mod teardown;
 mod terminal;
 mod traps;
+mod users;

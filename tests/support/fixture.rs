@@ -16,6 +16,7 @@
 //! | `exit-on=SIG:CODE[:MS]` | log the signal, and end with CODE after MS milliseconds |
 //! | `block=SIG,..` | block these signals; what is executed later inherits that |
 //! | `session` | become the leader of a new session |
+//! | `become-root` | become root, as which no other user may signal it |
 //! | `tty` | log whether it is in the foreground of the terminal that it reads from |
 //!
 //! | do | |
@@ -37,6 +38,8 @@
 //! | `refuse=CALL,..` | from now on these system calls fail with EPERM |
 //! | `exec PROGRAM ARG..` | become this program |
 
+mod guard;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File, OpenOptions};
@@ -54,7 +57,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, raise};
-use nix::unistd::{Pid, getgid, getpgrp, setsid, tcgetpgrp};
+use nix::unistd::{Gid, Pid, Uid, getgid, getpgrp, setresgid, setresuid, setsid, tcgetpgrp};
 
 /// Either the next word is obeyed, or the program ends with this code.
 type Flow = ControlFlow<u8>;
@@ -65,7 +68,7 @@ const GLANCE: Duration = Duration::from_millis(2);
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let code = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["guard", report, program @ ..] => guard(Path::new(report), program),
+        ["guard", report, program @ ..] => guard::guard(Path::new(report), program),
         [log, name, ..] => Actor::new(log, name).perform(&parse(&args[2..])),
         _ => panic!("usage: fixture LOG NAME WORD.. | fixture guard REPORT PROGRAM ARG.."),
     };
@@ -173,6 +176,11 @@ impl Actor {
             "session" => {
                 setsid().expect("a new session");
             }
+            "become-root" => {
+                let (user, group) = (Uid::from_raw(0), Gid::from_raw(0));
+                setresgid(group, group, group).expect("the group root");
+                setresuid(user, user, user).expect("the user root");
+            }
             "tty" => self.say(match tcgetpgrp(io::stdin()) {
                 Ok(group) if group == getpgrp() => "in the foreground",
                 Ok(_) => "in the background",
@@ -184,7 +192,7 @@ impl Actor {
 
     fn obey(&mut self, word: &Word<'_>) -> Flow {
         match word.verb {
-            "take" | "count" | "exit-on" | "block" | "session" | "tty" => {}
+            "take" | "count" | "exit-on" | "block" | "session" | "become-root" | "tty" => {}
             "wait" => loop {
                 self.rest(None)?;
             },
@@ -329,7 +337,8 @@ impl Actor {
     }
 
     fn again(&self, words: &[String]) -> Command {
-        let mut command = Command::new(env::current_exe().expect("this program"));
+        // Not `current_exe`: there may be no `/proc`.
+        let mut command = Command::new(env::args_os().next().expect("this program"));
         // It has this group already; but with one to set std forks, and needs no clone3, which old
         // seccomp profiles refuse.
         command.gid(getgid().as_raw());
@@ -379,37 +388,6 @@ impl Actor {
             passed = came;
         }
     }
-}
-
-/// Runs a program, writes how it ended and what it left to the report, and ends like it. What the
-/// program leaves becomes our child, so that nothing can hide: neither a process nor a zombie.
-fn guard(report: &Path, program: &[&str]) -> u8 {
-    prctl::set_child_subreaper(true).expect("a subreaper");
-    let (program, args) = program.split_first().expect("a program");
-    let mut child = Command::new(program).args(args).spawn().expect("the guarded program");
-    let status = child.wait().expect("its status");
-    let mut left = String::new();
-    let me = process::id().to_string();
-    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        let Some((head, tail)) = stat.rsplit_once(')') else {
-            continue;
-        };
-        let mut fields = tail.split_whitespace();
-        let state = fields.next().unwrap_or_default();
-        if fields.next() == Some(&me) {
-            left.extend([&*entry.file_name().to_string_lossy(), " ", state, " ", head, ")\n"]);
-        }
-    }
-    fs::write(report, left).expect("the report is written");
-    if let Some(signal) = status.signal() {
-        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)
-            .expect("no core dump");
-        raise(Signal::try_from(signal).expect("a standard signal")).expect("a signal to itself");
-    }
-    flattened(status)
 }
 
 /// What the seccomp profiles of older container engines do with calls that they do not know.

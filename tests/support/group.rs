@@ -35,6 +35,8 @@ impl<'a> From<&'a str> for Program<'a> {
 pub(crate) struct Group {
     mode: Mode,
     dir: TempDir,
+    pub(super) fateshare: PathBuf,
+    pub(super) fixture: PathBuf,
     mark: String,
     main: Option<String>,
     sidecars: Vec<String>,
@@ -58,6 +60,8 @@ impl Group {
             mode,
             mark: format!("MARK_OF_A_TEST={}.{number}", dir.path().display()),
             dir,
+            fateshare: fateshare().to_owned(),
+            fixture: fixture().to_owned(),
             main: None,
             sidecars: Vec::new(),
             top: String::new(),
@@ -179,7 +183,7 @@ impl Group {
             .stderr(stderr)
             .spawn()
             .expect("the program that starts fateshare");
-        Running::new(self.mode, self.dir, self.mark, child)
+        Running::new(self.mode, self.dir, self.fateshare, self.mark, child)
     }
 
     fn output(&self, name: &str) -> Stdio {
@@ -195,7 +199,7 @@ impl Group {
             Mode::Ordinary => vec![fixture().into(), "guard".into(), report],
         };
         let mut command = Command::new(&around[0]);
-        command.args(&around[1..]).args(&self.before).arg(fateshare());
+        command.args(&around[1..]).args(&self.before).arg(&self.fateshare);
         if self.raw.is_none() {
             fs::write(dir.join("group.yml"), self.spec()).expect("the spec is written");
             command.args(["run", "group.yml"]);
@@ -206,7 +210,7 @@ impl Group {
             .current_dir(dir)
             .env_clear()
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("FIXTURE", fixture())
+            .env("FIXTURE", &self.fixture)
             .env("LOG", self.log())
             .env(name, value);
         for (name, value) in &self.environment {
@@ -239,7 +243,7 @@ impl Group {
         };
         let command = match program {
             Program::Fixture(words) => {
-                let fixture = fixture().to_str().expect("a path in UTF-8");
+                let fixture = self.fixture.to_str().expect("a path in UTF-8");
                 let log = log.to_str().expect("a path in UTF-8");
                 quoted([fixture, log, name].into_iter().chain(words.split_whitespace()).collect())
             }

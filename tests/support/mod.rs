@@ -6,6 +6,7 @@
 //! it at the end is killed and named.
 
 pub(crate) mod group;
+pub(crate) mod host;
 pub(crate) mod proc;
 pub(crate) mod running;
 pub(crate) mod terminal;

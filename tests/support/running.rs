@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use super::{LIMIT, Mode, fateshare, poll, proc};
+use super::{LIMIT, Mode, poll, proc};
 
 /// A group that was started. Dropping it kills whatever is left of it.
 pub(crate) struct Running {
     mode: Mode,
     dir: TempDir,
+    program: PathBuf,
     mark: String,
     /// The program around `fateshare`: `unshare`, or the fixture's guard.
     wrapper: Child,
@@ -25,8 +26,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(mode: Mode, dir: TempDir, mark: String, wrapper: Child) -> Self {
-        Self { mode, dir, mark, wrapper, status: None, fateshare: None }
+    pub(super) fn new(
+        mode: Mode,
+        dir: TempDir,
+        program: PathBuf,
+        mark: String,
+        wrapper: Child,
+    ) -> Self {
+        Self { mode, dir, program, mark, wrapper, status: None, fateshare: None }
     }
 
     /// The PID of `fateshare`, as this process sees it, from the moment it runs.
@@ -36,9 +43,9 @@ impl Running {
             return pid;
         }
         let wrapper = self.wrapper.id().cast_signed();
-        let is_it = |pid: &i32| {
-            fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == fateshare())
-        };
+        let program = self.program.clone();
+        let is_it =
+            |pid: &i32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program);
         let pid = self.until("fateshare runs", |_| {
             let mut children = proc::children(wrapper);
             // A shell may be in between.
@@ -207,6 +214,26 @@ impl Running {
         ended
     }
 
+    /// Waits for the end after which these fixture programs live on, unless the kernel ends them
+    /// with PID 1; and ends them.
+    #[track_caller]
+    pub(crate) fn end_leaving(mut self, names: &[&str]) -> Ended {
+        if self.mode == Mode::Pid1 {
+            return self.end();
+        }
+        let pids: Vec<i32> = names.iter().map(|name| self.pid(name)).collect();
+        let ended = self.wait_end();
+        for pid in pids {
+            let lives = proc::stat(pid).is_some_and(|stat| stat.state != 'Z');
+            assert!(lives, "{pid} of {names:?} is gone\n{ended}");
+            send(pid, Signal::SIGKILL as i32);
+        }
+        let gone = poll(LIMIT, || self.processes().is_empty().then_some(()));
+        assert!(gone.is_some(), "left besides {names:?}: {:?}\n{ended}", self.processes());
+        self.remove();
+        ended
+    }
+
     #[track_caller]
     fn wait_end(&mut self) -> Ended {
         poll(LIMIT, || self.ended().then_some(()));
@@ -220,6 +247,7 @@ impl Running {
             stdout: self.stdout(),
             stderr: self.stderr(),
             log: self.log(),
+            failed: read(&self.dir.path().join("failed")),
             at,
         }
     }
@@ -266,6 +294,8 @@ pub(crate) struct Ended {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) log: String,
+    /// The system calls that were made to fail, a line each.
+    pub(crate) failed: String,
     /// When the end was seen.
     pub(crate) at: Instant,
 }
