@@ -7,6 +7,7 @@
 mod support;
 
 mod command_line;
+mod descriptors;
 mod exit_codes;
 mod fate;
 mod faults;
