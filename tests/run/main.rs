@@ -9,6 +9,7 @@ mod support;
 mod command_line;
 mod descriptors;
 mod exit_codes;
+mod fallbacks;
 mod fate;
 mod faults;
 mod forwarding;
