@@ -28,6 +28,8 @@ use wait::Waiter;
 
 /// Our own last lines are few: a reader that takes them drop by drop does not hold us longer.
 const LONGEST_FLUSH: Duration = Duration::from_secs(1);
+/// However late we are (frozen past the deadline, or starved): a reader who is there gets them.
+const LEAST_FLUSH: Duration = Duration::from_millis(100);
 
 /// Runs the group until nothing is left of it, and gives the exit code.
 ///
@@ -65,6 +67,7 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
     let code = waiter.until_over(&mut shell);
     shell.jobs.take_back();
     let now = shell.now();
-    voice.flush(shell.leave_by().map_or(LONGEST_FLUSH, |by| by.since(now).min(LONGEST_FLUSH)));
+    let left = shell.leave_by().map_or(LONGEST_FLUSH, |by| by.since(now));
+    voice.flush(left.clamp(LEAST_FLUSH, LONGEST_FLUSH));
     Ok(code)
 }

@@ -64,6 +64,8 @@ fn a_second_freeze_gives_none(mode: Mode) {
     let ended = group.end();
     let took = ended.at - resumed;
     ended.code(137).logged("web: got SIGTERM", 1).says(&["did not stop within 1s: SIGKILL"]);
+    // Later than it should ever be, and not too late for its last words.
+    ended.says(&["ended in ", "had to kill web; exit 137"]);
     said(&ended, 1);
     assert!(took < MARGIN, "took {took:?}\n{ended}");
 }
