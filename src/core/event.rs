@@ -154,6 +154,8 @@ pub struct Found {
     pub processes: Vec<Seen>,
     /// How long the walk took, so that walks over many processes do not fill the time.
     pub took: Duration,
+    /// Whether it was cut short, because it took too long: more may be there.
+    pub cut_short: bool,
     /// Why it did not see everything, if it could not look: then only what is known is there.
     pub blind: Option<String>,
 }

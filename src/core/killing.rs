@@ -118,7 +118,8 @@ impl Group {
         let Some(teardown) = &self.teardown else {
             return;
         };
-        let denied = found.blind.is_none() && self.only_denied_left(&found.processes);
+        let whole = !found.cut_short && found.blind.is_none();
+        let denied = whole && self.only_denied_left(&found.processes);
         if !teardown.giving_up && !denied {
             return;
         }

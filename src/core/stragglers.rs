@@ -7,6 +7,7 @@ use super::group::{Group, Life};
 use super::happening::{Happening, Straggler};
 use super::ids::{MemberId, Moment, Pid};
 use super::teardown::{WALK_AFTER, WALK_BY};
+use super::timers::Timer;
 use crate::spec::StopTo;
 
 /// The numbers of all these processes.
@@ -27,6 +28,10 @@ impl Group {
         }
         teardown.next_walk_from = now.plus(WALK_AFTER.max(found.took * 4));
         teardown.walk_by = now.plus(WALK_BY);
+        if found.cut_short {
+            // Not only after the next end: there may be none before the deadline.
+            self.timers.arm(Timer::Walk, teardown.next_walk_from);
+        }
         let all = numbers(&found.processes);
         let mut stragglers = Vec::new();
         for seen in found.processes {

@@ -283,7 +283,8 @@ impl Group {
 
     /// A walk's answer: stragglers are told, and `after_main` sidecars when main has left nothing.
     pub(super) fn found(&mut self, now: Moment, found: Found, out: &mut Vec<Action>) {
-        let denied = found.blind.is_none() && self.only_denied_left(&found.processes);
+        let whole = !found.cut_short;
+        let denied = whole && found.blind.is_none() && self.only_denied_left(&found.processes);
         self.take_in(now, found, out);
         self.say_verdict(out);
         let main_left = self.teardown.as_ref().is_some_and(|teardown| {
@@ -292,7 +293,7 @@ impl Group {
             };
             teardown.stragglers.iter().any(of_main)
         });
-        if !self.lives(MemberId::MAIN) && !main_left {
+        if !self.lives(MemberId::MAIN) && !main_left && whole {
             self.tell_all(now, out);
         }
         if denied && self.untold().is_empty() {

@@ -59,8 +59,13 @@ pub fn walk(known: Known<'_>, now: Moment) -> Found {
         Looked::Alive(Seen { key, under, group, session, started, name })
     };
     let in_time = || clock::monotonic().saturating_sub(begin) < LONGEST_WALK;
-    let mut walk =
-        Walk { leaders: known.leaders, look: &mut look, in_time: &in_time, trouble: None };
+    let mut walk = Walk {
+        leaders: known.leaders,
+        look: &mut look,
+        in_time: &in_time,
+        cut_short: false,
+        trouble: None,
+    };
     let processes = if has_children_lists() {
         walk.descend(&mut children)
     } else {
@@ -71,8 +76,10 @@ pub fn walk(known: Known<'_>, now: Moment) -> Found {
         });
         walk.descend(&mut |pid| Ok(by_parent.remove(&pid).unwrap_or_default()))
     };
+    let cut_short = walk.cut_short;
     let trouble = walk.trouble.map(|error| format!("cannot read /proc: {error}"));
-    Found { processes, took: clock::monotonic().saturating_sub(begin), blind: trouble }
+    let took = clock::monotonic().saturating_sub(begin);
+    Found { processes, took, cut_short, blind: trouble }
 }
 
 /// The process groups of reaped leaders that a child of ours is still in. Such a child pins the
@@ -101,6 +108,8 @@ struct Walk<'a> {
     leaders: &'a BTreeMap<Pid, MemberId>,
     look: &'a mut dyn FnMut(Pid, Option<MemberId>) -> Looked,
     in_time: &'a dyn Fn() -> bool,
+    /// Whether the time was over before everybody was seen.
+    cut_short: bool,
     /// The first thing that could not be looked at.
     trouble: Option<io::Error>,
 }
@@ -121,6 +130,7 @@ impl Walk<'_> {
             };
             for child in below {
                 if !(self.in_time)() {
+                    self.cut_short = true;
                     return found;
                 }
                 if let Some(member) = self.leaders.get(&child) {
@@ -252,8 +262,13 @@ mod tests {
             Err(error) => Looked::Trouble(error),
         };
         let in_time = || true;
-        let mut walk =
-            Walk { leaders: &leaders, look: &mut look, in_time: &in_time, trouble: None };
+        let mut walk = Walk {
+            leaders: &leaders,
+            look: &mut look,
+            in_time: &in_time,
+            cut_short: false,
+            trouble: None,
+        };
         let one = under(walk.descend(&mut children));
         let mut scanned = by_parent().expect("a scan");
         let other = under(walk.descend(&mut |pid| Ok(scanned.remove(&pid).unwrap_or_default())));
