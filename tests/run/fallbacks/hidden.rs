@@ -71,13 +71,13 @@ fn a_hidden_member_is_stopped(mode: Mode) {
         .key("user: \"65534:65534\"")
         .sidecar("it", "take=TERM wait")
         .key("user: \"65532:65532\"")
-        .top("grace_period: 700ms")
+        .top("grace_period: 2s")
         .start();
     group.wait_started(&["web", "worker", "it"]);
     stop(&mut group);
     let ended = group.end();
     ended.code(0).logged("web: got SIGTERM", 1).logged("web: ends 0", 1);
     ended.logged("worker: got SIGTERM", 1).logged("worker: ends 0", 1);
-    ended.logged("it: got SIGTERM", 1).says(&["it did not stop within 700ms: SIGKILL"]);
+    ended.logged("it: got SIGTERM", 1).says(&["it did not stop within 2s: SIGKILL"]);
     ended.says(&["had to kill it; exit 0"]);
 }
