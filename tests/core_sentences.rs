@@ -307,7 +307,9 @@ fn who_may_not_be_signalled_is_named_and_not_waited_for() {
     story.at(20, ends(&[(WEB, Status::SUCCESS)])).at(25, Event::Tick).at(25, found(vec![]));
     story.says("config-server may not be signalled: not waiting for it");
     story.at(26, denied(Signal::KILL)).at(26, found(vec![]));
-    story.says("ended in 26ms, could not kill config-server: left to the kernel; exit 0");
+    assert_eq!(story.group.state(), State::Killing, "once is not enough");
+    story.at(35, Event::Tick).at(36, denied(Signal::KILL)).at(36, found(vec![]));
+    story.says("ended in 36ms, could not kill config-server: left to the kernel; exit 0");
 }
 
 #[test]

@@ -67,6 +67,8 @@ impl Group {
         };
         teardown.waves += 1;
         teardown.last_wave = now;
+        // Whom we may not signal is asked anew.
+        teardown.denied.clear();
         let (number, freeze) = (teardown.waves, teardown.waves >= FREEZE_FROM_WAVE);
         self.timers.arm(Timer::Wave, now.plus(WAVE_EVERY));
         out.push(Action::KillWave { freeze, again: number > 1 });
@@ -128,15 +130,16 @@ impl Group {
         self.finish(now, left, out);
     }
 
-    /// SIGKILL was refused to somebody: when that is all that is left, nothing is waited for.
+    /// SIGKILL was refused to somebody, and again: when that is all that is left, nothing is waited
+    /// for.
     pub(super) fn denied_while_killing(&mut self, out: &mut Vec<Action>) {
         let all = self.living().iter().all(|member| self.is_denied(*member));
         let Some(teardown) = &mut self.teardown else {
             return;
         };
-        // Once a wave: a walk takes time.
+        // Not after the first refusal, and once a wave: a walk takes time.
         let first = teardown.walked_in_wave < teardown.waves;
-        if all && first && !teardown.giving_up {
+        if all && first && teardown.waves > 1 && !teardown.giving_up {
             teardown.walked_in_wave = teardown.waves;
             out.push(Action::Walk);
         }

@@ -131,8 +131,10 @@ impl World {
             Action::Walk => self.answers.push_back(Event::Found(Found::default())),
             Action::KillWave { .. } => {
                 let from = self.kill_from.expect("there is a verdict");
-                let in_time = self.now >= from || self.only_denied_left();
+                // After the first wave it goes on, whoever ends meanwhile.
+                let in_time = self.now >= from || self.waves > 0 || self.only_denied_left();
                 assert!(in_time, "no SIGKILL before the deadline");
+                self.kill_from = Some(from.min(self.now));
                 for leader in self.leaders.iter().filter(|it| it.fate == Fate::Alive) {
                     assert_eq!(leader.stops, 1, "each leader is told to stop before SIGKILL");
                 }

@@ -122,7 +122,8 @@ fn spec(column: &Column) -> String {
     let exit_on = |code, delay| format!("exit-on=TERM:{code}:{delay} exit-on=QUIT:{code}:{delay}");
     let web = format!("/fixture /dev/stdout web {} wait", exit_on(7, 30));
     let left = format!("child [ left session {} wait ]", exit_on(0, 10));
-    let sidecar = format!("/fixture /dev/stdout config-server {} {left} wait", exit_on(0, 30));
+    // It lives on until it is seen whose `left` is: then that gets the same signal.
+    let sidecar = format!("/fixture /dev/stdout config-server {} {left} wait", exit_on(0, 250));
     let (shell, web, sidecar) = match column.shell {
         None => (String::new(), list(web.split(' ')), list(sidecar.split(' '))),
         Some(shell) => (

@@ -263,19 +263,19 @@ fn read_in_background(
 impl Group {
     /// Starts it as the leader of a session that has this terminal.
     pub(crate) fn on(self, terminal: &Terminal) -> Self {
-        self.leading("exec setsid --ctty \"$@\"", terminal)
+        self.leading("\"$@\"", terminal)
     }
 
     /// Starts a script in the place of `fateshare`, in a session that has this terminal and that
     /// the program which it becomes leads.
     pub(crate) fn script_on(self, terminal: &Terminal, script: &str) -> Self {
-        self.env("SCRIPT", script).leading("exec setsid --ctty /bin/sh -c \"$SCRIPT\"", terminal)
+        self.env("SCRIPT", script).leading("/bin/sh -c \"$SCRIPT\"", terminal)
     }
 
     /// Starts an interactive bash in a session that has this terminal. It finds `fateshare`, and
     /// the spec is `group.yml`.
     pub(crate) fn under_bash(self, terminal: &Terminal) -> Self {
-        self.leading("exec setsid --ctty bash --norc --noprofile --noediting -i", terminal)
+        self.leading("bash --norc --noprofile --noediting -i", terminal)
     }
 
     /// Writes its stderr to a file, which can be read when the terminal is gone.
@@ -291,6 +291,8 @@ impl Group {
                 "tests on a terminal need the program {needed}"
             );
         }
+        // A background job of a script has them ignored: the terminal's keys would do nothing.
+        let script = format!("exec env --default-signal=INT,QUIT,HUP setsid --ctty {script}");
         let programs = fateshare().parent().expect("a directory").display().to_string();
         let home = self.dir().display().to_string();
         self.env("PATH", &format!("{programs}:/usr/local/bin:/usr/bin:/bin"))
@@ -299,7 +301,7 @@ impl Group {
             .env("PS1", PROMPT)
             // A shell's history goes there.
             .env("HOME", &home)
-            .after_script(script)
+            .after_script(&script)
             .stdin(terminal.slave())
             .stdout(terminal.slave())
             .stderr(terminal.slave())
