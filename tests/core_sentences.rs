@@ -300,7 +300,7 @@ fn who_may_not_be_signalled_is_named_and_not_waited_for() {
     story.at(0, got(Signal::TERM, Sender::Outside)).at(0, denied(Signal::TERM));
     story.says(
         "could not send SIGTERM to config-server (pid 8): Operation not permitted. It runs as a \
-         user whom fateshare may not signal",
+         user whom fateshare may not signal: let `user` change it, or start fateshare as root",
     );
     story.at(10, found(vec![]));
     assert_eq!(story.group.state(), State::Stopping, "web is still waited for");

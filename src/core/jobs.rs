@@ -80,6 +80,10 @@ impl Group {
             out.extend([Action::GiveTerminal, Action::Continue(MemberId::MAIN)]);
             return;
         }
+        if self.teardown.is_some() && signal != Signal::TSTP {
+            // Who reads in the background meanwhile must not stop the teardown with it.
+            return;
+        }
         match self.plan.job_control {
             JobControl::Shell => self.suspend(signal, Stopped::WholeJob, out),
             JobControl::Nobody if signal == Signal::TSTP && self.lives(MemberId::MAIN) => {

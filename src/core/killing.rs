@@ -120,7 +120,7 @@ impl Group {
         let Some(teardown) = &self.teardown else {
             return;
         };
-        let whole = !found.cut_short && found.blind.is_none();
+        let whole = !found.cut_short && found.blind.is_none() && teardown.waves > 1;
         let denied = whole && self.only_denied_left(&found.processes);
         if !teardown.giving_up && !denied {
             return;

@@ -353,10 +353,16 @@ impl Writer<'_> {
     fn signal_failed(&self, failure: &SignalFailure) -> String {
         let whom = match failure.member {
             Some(member) => format!("{} (pid {})", self.name(member), failure.pid),
+            None if failure.pid.0 < 0 => {
+                format!("process group {}", failure.pid.0.unsigned_abs())
+            }
             None => format!("pid {}", failure.pid),
         };
-        let hint =
-            if failure.denied { ". It runs as a user whom fateshare may not signal" } else { "" };
+        let hint = if failure.denied {
+            ". It runs as a user whom fateshare may not signal: let `user` change it, or start fateshare as root"
+        } else {
+            ""
+        };
         format!("could not send {} to {whom}: {}{hint}", failure.signal, failure.reason)
     }
 

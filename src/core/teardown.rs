@@ -275,6 +275,9 @@ impl Group {
                 continue;
             };
             Self::take_terminal(member, out);
+            if let Some(teardown) = &mut self.teardown {
+                teardown.denied.remove(&pid);
+            }
             let lived = now.since(since);
             let entry = MemberEnded { member, pid, status, lived, meaning };
             out.push(Action::Record(Happening::Ended(entry)));

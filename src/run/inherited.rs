@@ -90,7 +90,11 @@ impl Inherited {
         let passed = descriptors::passed(text(LISTEN_PID), text(LISTEN_FDS));
         let watched = text(WATCHDOG_PID) == Some(process::own_pid().to_string().as_str());
         inherited.sockets = passed.unwrap_or(0);
-        inherited.renumbered.extend(passed.map(|_| LISTEN_PID));
+        if passed.is_some() {
+            inherited.renumbered.push(LISTEN_PID);
+            // It names the process that was started, as LISTEN_PID does, and cannot be made right.
+            inherited.pairs.retain(|pair| !pair.is_one_of(&["LISTEN_PIDFDID"]));
+        }
         inherited.renumbered.extend(watched.then_some(WATCHDOG_PID));
         inherited
     }
@@ -186,6 +190,8 @@ mod tests {
 
     #[test]
     fn what_a_service_manager_says_is_for_main() {
+        // So that descriptors 3 and 4 are open.
+        let _open = [(); 2].map(|()| std::fs::File::open("/dev/null").expect("it is there"));
         let own = process::own_pid().to_string();
         let inherited = inherited(&[
             ("LISTEN_PID", &own),

@@ -27,9 +27,11 @@ impl Jobs {
         Self { session, terminal, main: None, given: false }
     }
 
-    /// Whether main starts in the foreground: as a background job we have none to give.
+    /// Whether main starts in the foreground: as a background job we have none to give, and in a
+    /// pipeline the pager behind us may need it. There main gets it when it first reads.
     pub(super) fn give_at_start(&mut self) -> bool {
-        self.given = self.terminal.is_some_and(Terminal::is_ours);
+        self.given =
+            self.terminal.is_some_and(|terminal| terminal.is_ours() && terminal.shows_output());
         self.given
     }
 

@@ -22,6 +22,7 @@ use crate::sys::spawn::Spawner;
 use crate::sys::terminal::{Session, Terminal};
 use crate::sys::{descriptors, memory};
 use crate::voice::{Level, Voice};
+use inherited::Inherited;
 use jobs::Jobs;
 use perform::{Shell, Surroundings};
 use wait::Waiter;
@@ -39,6 +40,7 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
     let role = process::adopt_orphans().context("cannot adopt orphans (PR_SET_CHILD_SUBREAPER)")?;
     descriptors::close_inherited_on_exec()
         .context("cannot keep inherited descriptors from members")?;
+    let inherited = Inherited::read();
     let voice = Voice::start(level);
     tracing::error!(target: crate::voice::ALWAYS, "{}", core::opening(launch));
     for warning in warnings {
@@ -61,7 +63,7 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
     let group = Group::new(Plan::new(launch, session.job_control));
     let around = Surroundings { role, limit };
     let jobs = Jobs::new(session, terminal);
-    let mut shell = Shell::new(launch, group, around, jobs, signals, spawner);
+    let mut shell = Shell::new(launch, group, around, jobs, inherited, signals, spawner);
     shell.start();
     memory::give_back();
     let code = waiter.until_over(&mut shell);

@@ -1,6 +1,7 @@
 //! Performing the core's actions, and telling it what came of them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Once;
 use std::time::Duration;
 
 use super::history::History;
@@ -9,7 +10,7 @@ use super::jobs::Jobs;
 use super::prepare::{self, Prepared};
 use crate::core::{
     Action, Ends, Event, Group, Leader, MemberId, Moment, OVERSLEPT, Pid, Preparation, Received,
-    Sender, SignalFailure, SpawnFailure, State, Target,
+    Sender, SignalFailure, SpawnFailure, State, Stopped, Target,
 };
 use crate::spec::{CommandForm, Launch, Signal};
 use crate::sys::descendants::{self, Known};
@@ -66,6 +67,7 @@ impl<'a> Shell<'a> {
         group: Group,
         around: Surroundings,
         jobs: Jobs,
+        inherited: Inherited,
         signals: Signals,
         spawner: Spawner,
     ) -> Self {
@@ -75,7 +77,7 @@ impl<'a> Shell<'a> {
             around,
             signals,
             spawner,
-            inherited: Inherited::read(),
+            inherited,
             prepared: Vec::new(),
             leaders: BTreeMap::new(),
             pids: vec![None; launch.members.len()],
@@ -182,6 +184,9 @@ impl<'a> Shell<'a> {
             Action::ComeBack => {
                 let (received, child) = self.take_signals();
                 events.extend(received);
+                if child {
+                    events.extend(self.jobs.main_stopped(self.main()));
+                }
                 if child || self.unreaped {
                     let (ends, failure) = self.reap();
                     events.push_back(Event::Ends(ends));
@@ -224,7 +229,9 @@ impl<'a> Shell<'a> {
             }
             Action::TakeTerminal => self.jobs.take_back(),
             Action::Suspend(who) => {
-                if !self.jobs.suspend(who, self.pids.iter().copied().flatten()) {
+                // Main's stop is known where the whole job is stopped: that was the reason.
+                let skipped = usize::from(who == Stopped::WholeJob);
+                if !self.jobs.suspend(who, self.pids.iter().skip(skipped).copied().flatten()) {
                     // Then the members must not stay stopped either.
                     let (signal, sender) = (Signal::CONT, Sender::Unknown);
                     let main_leader = self.main_leader();
@@ -330,7 +337,7 @@ impl<'a> Shell<'a> {
             return Leader::Program;
         }
         let shell = self.prepared.first();
-        match shell.and_then(|shell| procfs::runs(pid, &shell.file)) {
+        match shell.and_then(|shell| procfs::leads(pid, &shell.file)) {
             Some(false) => Leader::Program,
             // Where we cannot look, the shell that we started is the better guess.
             Some(true) | None => Leader::Shell,
@@ -378,11 +385,14 @@ pub(super) struct Slept {
     pub(super) until: Moment,
 }
 
-/// Without the privilege nothing changes, which is the usual case and not worth a word.
+/// Without the privilege nothing changes, which is the usual case and not worth a warning.
 fn go_first() {
-    if let Err(error) = process::go_first() {
-        tracing::debug!("cannot ask for the processor first: {error}");
-    }
+    static ASKED: Once = Once::new();
+    ASKED.call_once(|| {
+        if let Err(error) = process::go_first() {
+            tracing::debug!("cannot ask for the processor first: {error}");
+        }
+    });
 }
 
 fn failed(pid: Pid, member: Option<MemberId>, signal: Signal, error: &std::io::Error) -> Event {

@@ -57,7 +57,7 @@ impl Host<'_> {
             None => (None, None),
         };
         check_oom_score(member)?;
-        let file = find(member, self.inherited)?;
+        let file = find(member, self.inherited, change.is_some())?;
         Ok(Prepared { file, env: with_account(account.as_ref(), &member.env), change })
     }
 
@@ -97,12 +97,16 @@ fn check_oom_score(member: &Member) -> Result<(), SpawnFailure> {
     }
 }
 
-fn find(member: &Member, inherited: &Inherited) -> Result<PathBuf, SpawnFailure> {
+/// Where the program is. What only another user may look at, that user's own start will tell.
+fn find(
+    member: &Member,
+    inherited: &Inherited,
+    another_user: bool,
+) -> Result<PathBuf, SpawnFailure> {
     let dir = member.working_dir.as_deref();
     if let Some(dir) = dir
-        && let Err(error) = std::fs::metadata(dir).and_then(|meta| {
-            if meta.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
-        })
+        && let Err(error) = executable::check_directory(dir)
+        && !(another_user && error.kind() == io::ErrorKind::PermissionDenied)
     {
         return Err(failure(
             SpawnFailureKind::Other,
@@ -115,9 +119,19 @@ fn find(member: &Member, inherited: &Inherited) -> Result<PathBuf, SpawnFailure>
         None => inherited.get("PATH"),
     };
     let program = member.argv.first().map_or(OsStr::new(""), OsString::as_os_str);
-    executable::find(program, path, dir.unwrap_or(Path::new("."))).map_err(|unusable| {
+    let found = executable::find(program, path, dir.unwrap_or(Path::new(".")));
+    if let Err(Unusable::OutOfReach { file, .. }) = &found
+        && another_user
+    {
+        return Ok(file.clone());
+    }
+    found.map_err(|unusable| {
         let named = program.to_string_lossy();
         match unusable {
+            Unusable::OutOfReach { path, .. } => failure(
+                SpawnFailureKind::NotExecutable,
+                format!("program {} cannot be reached: permission denied", path.display()),
+            ),
             Unusable::Missing { looked } => SpawnFailure {
                 hint: missing_hint(member, &named),
                 ..failure(

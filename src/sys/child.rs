@@ -47,8 +47,9 @@ pub enum Step {
 pub(super) const CHILD_STEPS: [Step; 12] = [
     Step::Group,
     Step::Foreground,
-    Step::Limit,
+    // It takes a descriptor, which the member's own limit may not allow.
     Step::OomScore,
+    Step::Limit,
     Step::User,
     Step::NoNewPrivileges,
     // A change of user clears it, so it comes after that.
@@ -184,6 +185,15 @@ fn change_user(change: &super::privileges::Change) -> c_int {
         if result == -1 { -1 } else { 0 }
     });
     if groups == -1 {
+        return -1;
+    }
+    // The kernel takes them away from root alone. EINVAL: before Linux 4.3 there are none.
+    let ambient = seam::raw("prctl_cap_ambient", || {
+        let clear = libc::PR_CAP_AMBIENT_CLEAR_ALL;
+        // SAFETY: this option takes plain numbers.
+        unsafe { libc::prctl(libc::PR_CAP_AMBIENT, clear, 0, 0, 0) }
+    });
+    if ambient == -1 && nix::errno::Errno::last_raw() != libc::EINVAL {
         return -1;
     }
     let (uid, gid) = (change.uid, change.gid);

@@ -58,7 +58,10 @@ pub fn walk(known: Known<'_>, now: Moment) -> Found {
         let Stat { key, name, group, session, .. } = stat;
         Looked::Alive(Seen { key, under, group, session, started, name })
     };
-    let in_time = || clock::monotonic().saturating_sub(begin) < LONGEST_WALK;
+    // A scan of all processes is made whole, or nothing of it is of use: the limit begins after it.
+    let scanned = (!has_children_lists()).then(by_parent);
+    let looking = clock::monotonic();
+    let in_time = || clock::monotonic().saturating_sub(looking) < LONGEST_WALK;
     let mut walk = Walk {
         leaders: known.leaders,
         look: &mut look,
@@ -66,15 +69,15 @@ pub fn walk(known: Known<'_>, now: Moment) -> Found {
         cut_short: false,
         trouble: None,
     };
-    let processes = if has_children_lists() {
-        walk.descend(&mut children)
-    } else {
+    let processes = if let Some(scanned) = scanned {
         // Each list is taken once, so that nothing can go round in a circle.
-        let mut by_parent = by_parent().unwrap_or_else(|error| {
+        let mut by_parent = scanned.unwrap_or_else(|error| {
             walk.trouble = Some(error);
             BTreeMap::new()
         });
         walk.descend(&mut |pid| Ok(by_parent.remove(&pid).unwrap_or_default()))
+    } else {
+        walk.descend(&mut children)
     };
     let cut_short = walk.cut_short;
     let trouble = walk.trouble.map(|error| format!("cannot read /proc: {error}"));

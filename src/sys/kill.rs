@@ -114,7 +114,7 @@ pub fn wave(role: Role, known: Known<'_>, freeze: bool, again: bool) -> Failures
     let mut failed = Failures::new();
     if role == Role::Init {
         for signal in signals(freeze) {
-            // ESRCH means that nobody is left, EPERM that we may signal none of those who are.
+            // ESRCH means that nobody is left. Whom we may not signal it does not tell: see `again`.
             let error = send("kill_all", -1, *signal).err();
             let error = error.filter(|error| error.raw_os_error() != Some(libc::ESRCH));
             failed.extend(error.map(|error| (Pid(-1), *signal, error)));

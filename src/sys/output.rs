@@ -1,9 +1,12 @@
 //! Writing to standard error. Only the voice thread may wait here.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::time::Duration;
 
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::seam;
@@ -18,20 +21,50 @@ pub const WHOLE: usize = 4096;
 /// whoever started us.
 pub fn write_some(bytes: &[u8]) -> io::Result<usize> {
     loop {
-        if let Some(written) = write_within(bytes, None)? {
+        if let Some(written) = write_within(io::stderr().as_fd(), bytes, None)? {
             return Ok(written);
         }
     }
 }
 
-/// The same, but waits no longer than this: `None` if nothing was taken.
-pub fn write_now(bytes: &[u8], limit: Duration) -> io::Result<Option<usize>> {
-    write_within(bytes, Some(limit))
+/// Standard error for whoever must never wait: a terminal that says that it takes something waits
+/// all the same until it has taken everything, and in a pipe others may be faster.
+///
+/// So this is a description of our own, which is non-blocking; not where it cannot be opened anew
+/// (a socket), and not for files, which never wait and may be shared with a position.
+#[derive(Debug)]
+pub struct NonBlocking(Option<File>);
+
+impl NonBlocking {
+    /// Opens it.
+    pub fn open() -> Self {
+        let path = "/proc/self/fd/2";
+        let kind =
+            seam::call("stat_stderr", || std::fs::metadata(path)).map(|meta| meta.file_type());
+        if !kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device()) {
+            return Self(None);
+        }
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let opened = seam::call("open_stderr", || {
+            File::options().write(true).custom_flags(flags).open(path)
+        });
+        Self(opened.ok())
+    }
+
+    /// Writes some of the bytes, waiting no longer than this until any are taken: `None` if not.
+    pub fn write(&self, bytes: &[u8], limit: Duration) -> io::Result<Option<usize>> {
+        match &self.0 {
+            Some(file) => write_within(file.as_fd(), bytes, Some(limit)),
+            None => write_within(io::stderr().as_fd(), bytes, Some(limit)),
+        }
+    }
 }
 
-fn write_within(bytes: &[u8], limit: Option<Duration>) -> io::Result<Option<usize>> {
-    let stderr = io::stderr();
-    let fd = stderr.as_fd();
+fn write_within(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    limit: Option<Duration>,
+) -> io::Result<Option<usize>> {
     if !is_writable(fd, limit)? {
         return Ok(None);
     }

@@ -62,6 +62,20 @@ pub fn suspend(who: Stopped) -> io::Result<()> {
     seam::checked("suspend", || unsafe { libc::kill(number, libc::SIGSTOP) }).map(drop)
 }
 
+/// Makes what `/proc` shows of us belong to our own user again (`PR_SET_DUMPABLE` of `prctl(2)`).
+///
+/// A child that shares our memory and becomes another user takes that from us too: so long the
+/// kernel protects our memory from that user. Now the child has executed its program, or is gone;
+/// without this `/proc/1/fd/1`, the way to a container's log, would be closed to members.
+pub(super) fn stay_readable() {
+    let set = seam::checked("prctl_dumpable", || {
+        // SAFETY: this option takes plain numbers.
+        unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) }
+    });
+    // Then what `/proc` shows of us is for root alone, and nothing else changes.
+    drop(set);
+}
+
 /// Leaves at once: no exit handlers, no flushing, no waiting for the voice thread.
 pub fn leave(code: u8) -> ! {
     // SAFETY: it ends the process; nothing is used afterwards.

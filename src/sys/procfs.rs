@@ -17,10 +17,21 @@ pub fn name(pid: Pid) -> Option<String> {
 }
 
 /// Whether a process runs the program in this file; `None` if that cannot be seen.
-pub fn runs(pid: Pid, file: &Path) -> Option<bool> {
+fn runs(pid: Pid, file: &Path) -> Option<bool> {
     let running = seam::call("stat_exe", || fs::metadata(format!("/proc/{pid}/exe"))).ok()?;
     let program = seam::call("stat_exe", || fs::metadata(file)).ok()?;
     Some((running.dev(), running.ino()) == (program.dev(), program.ino()))
+}
+
+/// Whether a process still runs the program in this file; by its name alone where another user's
+/// executable may not be looked at. `None` if nothing can be seen.
+pub fn leads(pid: Pid, file: &Path) -> Option<bool> {
+    runs(pid, file).or_else(|| {
+        let name = stat(pid).ok()??.name;
+        // The kernel keeps 15 bytes of a name.
+        let expected = file.file_name()?.to_string_lossy();
+        Some(expected.bytes().take(15).eq(name.bytes()))
+    })
 }
 
 /// Whether `/proc` is there and shows our own PID namespace; otherwise why not.

@@ -19,8 +19,8 @@ pub enum Reaped {
     NoChildren,
 }
 
-/// So often a look is tried.
-const TRIES: u32 = 3;
+/// So often a look that failed is tried again.
+const TRIES: u32 = 2;
 
 /// Reaps one child that has ended. Never blocks.
 ///

@@ -137,7 +137,8 @@ impl Spawner {
     /// Starts a program as the leader of a process group of its own, with default dispositions, an
     /// empty signal mask, and SIGKILL for it when we die.
     ///
-    /// On failure the child, if there was one, is a zombie that the reaper finds like any orphan.
+    /// On failure the child, if there was one, is a zombie that the reaper finds like any orphan, or a
+    /// process that a walk finds (when only its report could not be read).
     pub fn spawn(&mut self, program: &mut Program) -> Result<Started, (Step, io::Error)> {
         let stdin = self.stdin(program.stdin).map_err(|error| (Step::Stdin, error))?;
         let argv = null_ended(program.argv.iter().map(|word| word.as_ptr()));
@@ -172,6 +173,9 @@ impl Spawner {
         // No handler of ours may run in the child: they would write to our memory and our socket.
         signals::block_all().map_err(|error| (Step::Signals, error))?;
         let made = self.make(&mut shared);
+        if program.change.is_some() {
+            process::stay_readable();
+        }
         let deaf = signals::unblock_all().err();
         let pid = made?;
         // SAFETY: the place is valid; the child may have written to it behind the compiler's back.

@@ -1,6 +1,6 @@
 //! The terminal on standard input: who is in its foreground, and whether it is still there.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -35,6 +35,11 @@ impl Terminal {
     /// job we must not take it from the shell.
     pub fn is_ours(self) -> bool {
         foreground().is_ok_and(|group| group == self.own_group)
+    }
+
+    /// Whether standard output is a terminal too.
+    pub fn shows_output(self) -> bool {
+        io::stdout().is_terminal()
     }
 
     /// Puts a member's group into the foreground.

@@ -75,8 +75,9 @@ pub struct Voice {
 }
 
 /// What is left of the line that is being written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Rest {
+    stderr: output::NonBlocking,
     line: Vec<u8>,
     written: usize,
     tries: u32,
@@ -94,7 +95,10 @@ impl Voice {
         // Its frames are small; the stack is memory that every container would pay for.
         let builder = thread::Builder::new().name("voice".to_owned()).stack_size(64 * 1024);
         let thread = builder.spawn(move || write_all(&lines));
-        let alone = thread.is_err().then(Arc::default);
+        let alone = thread.is_err().then(|| {
+            let stderr = output::NonBlocking::open();
+            Arc::new(Mutex::new(Rest { stderr, line: Vec::new(), written: 0, tries: 0 }))
+        });
         let voice = Self { queue, alone };
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(level.filter())
@@ -114,13 +118,15 @@ impl Voice {
     fn write_alone(&self, limit: Duration) -> bool {
         let Some(rest) = &self.alone else { return false };
         let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = clock::monotonic();
         let mut progress = false;
         loop {
             if rest.written == rest.line.len() || rest.tries == TRIES {
                 let Some(line) = self.queue.try_take() else { return progress };
-                *rest = Rest { line, ..Rest::default() };
+                (rest.line, rest.written, rest.tries) = (line, 0, 0);
             }
-            match output::write_now(&rest.line[rest.written..], limit) {
+            let left = limit.saturating_sub(clock::monotonic().saturating_sub(begin));
+            match rest.stderr.write(&rest.line[rest.written..], left) {
                 Ok(Some(written)) => {
                     rest.written += written;
                     progress = true;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{bash, leave_bash};
 use crate::support::terminal::PROMPT;
-use crate::support::{Group, Mode, Terminal, proc};
+use crate::support::{Argv, Group, Mode, Terminal, proc};
 
 #[test]
 fn the_foreground_stays_the_shells() {
@@ -83,6 +83,44 @@ fn fg_of_a_running_group_gives_main_the_terminal() {
     leave_bash(&mut terminal, group, 130);
 }
 
+/// Main is stopped while the others are still being started.
+#[test]
+fn main_that_reads_at_once_suspends_the_group() {
+    let mut terminal = Terminal::new();
+    let mut group = Group::new(Mode::Ordinary).main("web", Argv(&["/bin/cat"]));
+    for number in 0..10 {
+        group = group.sidecar(&format!("sidecar-{number}"), "wait");
+    }
+    let mut group = bash(&mut terminal, group);
+    terminal.type_line("fateshare run group.yml &");
+    let ours = group.fateshare();
+    group.wait_state(ours, 'T');
+    terminal.type_line("fg");
+    group.wait_state(ours, 'S');
+    terminal.echoes("hello");
+    terminal.press("\x04");
+    leave_bash(&mut terminal, group, 0);
+}
+
+/// Who reads in the background during a teardown must not stop it.
+#[test]
+fn main_that_reads_does_not_stop_a_teardown() {
+    let mut terminal = Terminal::new();
+    let group = Group::new(Mode::Ordinary)
+        .main("web", "take=TERM until=go read wait")
+        .sidecar("it", "until=end exit=4")
+        .top("grace_period: 700ms");
+    let mut group = bash(&mut terminal, group);
+    terminal.type_line("fateshare run group.yml &");
+    group.wait_started(&["web", "it"]);
+    std::fs::write(group.dir().join("end"), "").expect("the trigger");
+    group.wait_for("web: got SIGTERM");
+    std::fs::write(group.dir().join("go"), "").expect("the trigger");
+    let ours = group.fateshare();
+    group.until("it ends", |_| proc::stat(ours).is_none_or(|stat| stat.state == 'Z').then_some(()));
+    leave_bash(&mut terminal, group, 0);
+}
+
 /// In a pipeline our process group is not led by us, and others are in it.
 #[test]
 fn in_a_pipeline() {
@@ -100,5 +138,6 @@ fn in_a_pipeline() {
     terminal.wait_foreground(group.pid("web"));
     terminal.type_line("hello");
     terminal.wait_shown("done\n");
-    leave_bash(&mut terminal, group, 0).logged("web: in the foreground", 1);
+    // The pager behind us may need it: main gets it when it reads.
+    leave_bash(&mut terminal, group, 0).logged("web: in the background", 1);
 }

@@ -1,7 +1,7 @@
 //! `no_new_privs` and `oom_score_adj`.
 
 use crate::support::host::can_mount;
-use crate::support::{Argv, Group, Mode, in_both_modes};
+use crate::support::{Argv, Group, Mode, Shell, in_both_modes};
 
 use super::group;
 
@@ -10,7 +10,50 @@ in_both_modes![
     the_oom_score_is_raised_for_one_member,
     the_oom_score_of_another_user_is_raised_too,
     the_oom_score_is_never_lowered,
+    what_proc_shows_of_us_stays_ours,
+    no_capability_survives_the_change_of_user,
+    a_small_limit_on_descriptors_is_the_members_alone,
 ];
+
+/// A child that shares our memory and becomes another user would close it to everybody but root
+/// with `CAP_SYS_PTRACE`, which containers lack: a cron job could not write to the container's log.
+fn what_proc_shows_of_us_stays_ours(mode: Mode) {
+    if !can_mount() {
+        return;
+    }
+    let ended = group(mode)
+        .after_script("exec setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace \"$@\"")
+        .main("web", Argv(&["/bin/sleep", "60"]))
+        .key("user: app")
+        .sidecar("it", Shell("echo to the log > /proc/$PPID/fd/1 && exit 3; exit 4"))
+        .start()
+        .end();
+    ended.code(3);
+    assert_eq!(ended.stdout, "to the log\n", "{ended}");
+}
+
+fn no_capability_survives_the_change_of_user(mode: Mode) {
+    if !can_mount() {
+        return;
+    }
+    let ambient = "exec setpriv --reuid 65534 --regid 65534 --clear-groups \
+                   --inh-caps +kill,+setgid,+setuid --ambient-caps +kill,+setgid,+setuid \"$@\"";
+    let show = Argv(&["/bin/grep", "-E", "^Cap(Eff|Amb):", "/proc/self/status"]);
+    let ended = group(mode).after_script(ambient).main("web", show).key("user: app").start().end();
+    ended.code(0);
+    assert_eq!(ended.stdout.matches("0000000000000000").count(), 2, "{ended}");
+}
+
+fn a_small_limit_on_descriptors_is_the_members_alone(mode: Mode) {
+    let ended = group(mode)
+        .after_script("ulimit -Sn 4; exec \"$@\"")
+        .main("web", Argv(&["/bin/cat", "/proc/self/oom_score_adj"]))
+        .key("oom_score_adj: 1000")
+        .start()
+        .end();
+    ended.code(0);
+    assert_eq!(ended.stdout, "1000\n", "{ended}");
+}
 
 fn no_new_privs_is_for_ever_and_for_children(mode: Mode) {
     // The shell's child, and so what it inherits.
