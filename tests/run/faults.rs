@@ -47,6 +47,11 @@ fn unseen(group: Group) -> Group {
         .sidecar("last", "child [ daemon exit-on=TERM:0 wait ] sleep=60 exit=3")
 }
 
+/// The same without a writing thread.
+fn alone(group: Group) -> Group {
+    orderly(group.after_words("refuse=clone3"))
+}
+
 /// The same, but nobody listens: SIGKILL in waves.
 fn stubborn(group: Group) -> Group {
     group
@@ -84,6 +89,7 @@ fn scenes() -> Vec<Scene> {
     for mode in [Mode::Pid1, Mode::Ordinary] {
         scenes.push(Scene { name: "orderly", mode, always: "", build: orderly, code: 3 });
         scenes.push(Scene { name: "stubborn", mode, always: "", build: stubborn, code: 3 });
+        scenes.push(Scene { name: "alone", mode, always: "", build: alone, code: 3 });
         scenes.push(Scene { name: "old", mode, always: OLD, build: orderly, code: 3 });
         scenes.push(Scene { name: "no /proc", mode, always: "proc:2,", build: unseen, code: 3 });
         scenes.push(Scene { name: "broken", mode, always: "", build: broken, code: 126 });
@@ -165,8 +171,10 @@ fn every_call_of_a_run_may_fail() {
     assert!(elsewhere.is_empty(), "never made to fail: {elsewhere:?}");
 }
 
-/// Calls that only a terminal brings about: `terminal/faults.rs` makes them fail by their names.
-const ELSEWHERE: [&str; 4] = ["dup_terminal", "suspend", "tcsetpgrp", "waitid_stopped"];
+/// Calls that only a terminal brings about, or a pipe to write to: `terminal/faults.rs` and
+/// `output.rs` make them fail by their names.
+const ELSEWHERE: [&str; 5] =
+    ["dup_terminal", "open_stderr", "suspend", "tcsetpgrp", "waitid_stopped"];
 
 /// Number after number, some at a time; how often each call failed.
 fn sweep(scene: &Scene, long: bool) -> BTreeMap<String, u32> {

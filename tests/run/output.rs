@@ -64,12 +64,20 @@ fn without_a_writing_thread_every_line_is_said(mode: Mode) {
 }
 
 fn without_a_writing_thread_a_stalled_stderr_holds_up_nothing(mode: Mode) {
+    // The second time it cannot be opened anew either, where calls can be made to fail.
+    for rules in ["", "open_stderr:24"] {
+        stalled_without_a_thread(mode, rules);
+    }
+}
+
+fn stalled_without_a_thread(mode: Mode, rules: &str) {
     let (mut reader, writer) = full_pipe();
     let mut group = Group::new(mode)
         .after_words("refuse=clone3")
         .main("web", "take=HUP exit-on=TERM:0 wait")
         .sidecar("config-server", "wait")
         .env("FATESHARE_LOG", "debug")
+        .env("FATESHARE_FAIL", rules)
         .stderr(writer.try_clone().expect("a second end"))
         .start();
     group.wait_started(&["web", "config-server"]);
