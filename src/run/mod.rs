@@ -63,6 +63,10 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
     let group = Group::new(Plan::new(launch, session.job_control));
     let around = Surroundings { role, limit };
     let jobs = Jobs::new(session, terminal);
+    if terminal.is_some() {
+        // Above main's prompt, not behind it.
+        voice.flush(LEAST_FLUSH);
+    }
     let mut shell = Shell::new(launch, group, around, jobs, inherited, signals, spawner);
     shell.start();
     memory::give_back();

@@ -76,7 +76,9 @@ fn interactive(stage: &Stage<'_>, name: &str, shell: &[&str], alone: bool) {
 
 /// Whether the last that it wrote is the prompt; busybox then clears the rest, and asks where it is.
 fn prompts(container: &Container<'_>) -> bool {
+    // Our own first line may come late, on a machine that has much to do.
     let line = container.last_line();
+    let line = line.split("fateshare: ").next().unwrap_or_default();
     let after = line.rsplit_once("ready> ").map(|(_, after)| after);
     after.is_some_and(|after| after.replace("\u{1b}[J", "").replace("\u{1b}[6n", "").is_empty())
 }
