@@ -313,6 +313,25 @@ fn who_may_not_be_signalled_is_named_and_not_waited_for() {
 }
 
 #[test]
+fn who_dies_of_the_first_wave_is_waited_for_when_the_second_is_refused() {
+    let mut story = Story::of(PAIR);
+    story.at(0, ends(&[(WEB, Status::Exited(3))])).at(9_000, Event::Tick);
+    let refused = |story: &mut Story, at| {
+        let (signal, reason) = (Signal::KILL, "Operation not permitted".to_owned());
+        let member = Some(SIDECAR);
+        let failure = SignalFailure { pid: Pid(8), member, signal, reason, denied: true };
+        story.at(at, Event::SignalFailed(failure)).at(at, found(vec![]));
+    };
+    // The second wave; the first had reached it.
+    story.at(9_010, Event::Tick);
+    refused(&mut story, 9_011);
+    assert_eq!(story.group.state(), State::Killing, "it may be dying");
+    story.at(9_020, Event::Tick);
+    refused(&mut story, 9_021);
+    story.says("ended in 9s, could not kill config-server: left to the kernel; exit 3");
+}
+
+#[test]
 fn a_failure_of_our_own_ends_the_group() {
     let mut story = Story::of(PAIR);
     story.at(5, Event::OwnFailure("cannot reap children: Bad address".to_owned()));

@@ -68,7 +68,7 @@ impl Group {
         teardown.waves += 1;
         teardown.last_wave = now;
         // Whom we may not signal is asked anew.
-        teardown.denied.clear();
+        teardown.denied_before = std::mem::take(&mut teardown.denied);
         let (number, freeze) = (teardown.waves, teardown.waves >= FREEZE_FROM_WAVE);
         self.timers.arm(Timer::Wave, now.plus(WAVE_EVERY));
         out.push(Action::KillWave { freeze, again: number > 1 });

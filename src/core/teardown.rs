@@ -61,8 +61,10 @@ pub(super) struct Teardown {
     pub(super) walk_by: Moment,
     pub(super) last_hurry: Option<Moment>,
     pub(super) why: Why,
-    /// Who may not be signalled.
+    /// Who may not be signalled: since the verdict, and from the first wave on in this wave.
     pub(super) denied: BTreeSet<Pid>,
+    /// Who could not be signalled in the wave before.
+    pub(super) denied_before: BTreeSet<Pid>,
     pub(super) thaw: Thaw,
     pub(super) blind: bool,
     pub(super) waves: u32,
@@ -103,6 +105,7 @@ impl Group {
             last_hurry: None,
             why: Why::Deadline,
             denied: BTreeSet::new(),
+            denied_before: BTreeSet::new(),
             thaw: Thaw::Unused,
             blind: false,
             waves: 0,
@@ -318,19 +321,22 @@ impl Group {
         let living = self.living();
         let mut strays = processes.iter().filter(|seen| seen.under.is_none()).peekable();
         let somebody = !living.is_empty() || strays.peek().is_some();
-        let denied = |pid: Pid| {
-            self.teardown.as_ref().is_some_and(|teardown| teardown.denied.contains(&pid))
-        };
         somebody
             && living.iter().all(|member| self.is_denied(*member))
-            && strays.all(|seen| denied(seen.key.pid))
+            && strays.all(|seen| self.is_pid_denied(seen.key.pid))
     }
 
     pub(super) fn is_denied(&self, member: MemberId) -> bool {
-        match (self.life(member), &self.teardown) {
-            (Life::Alive { pid, .. }, Some(teardown)) => teardown.denied.contains(&pid),
-            _ => false,
-        }
+        matches!(self.life(member), Life::Alive { pid, .. } if self.is_pid_denied(pid))
+    }
+
+    /// SIGKILL is refused in two waves in a row: who is dying of the one before, of which a second
+    /// one can fail too, will be gone by then.
+    fn is_pid_denied(&self, pid: Pid) -> bool {
+        self.teardown.as_ref().is_some_and(|teardown| {
+            teardown.denied.contains(&pid)
+                && (teardown.waves == 0 || teardown.denied_before.contains(&pid))
+        })
     }
 
     /// The clock ran on while we could not: give some of the grace again, once.
