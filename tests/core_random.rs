@@ -10,7 +10,7 @@ use std::time::Duration;
 use fateshare::core::{
     Action, Before, Ends, Event, Foreground, Found, Group, JobControl, Leader, MemberId,
     MemberPlan, Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SpawnFailure,
-    SpawnFailureKind, State, Status, Unhealthy,
+    SpawnFailureKind, State, Status, Unhealthy, Windows,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 use proptest::prelude::*;
@@ -119,6 +119,7 @@ fn plan(members: usize, profile: bool) -> Plan {
         exit_codes: ExitCodes::default(),
         profile,
         job_control: JobControl::Shell,
+        windows: Windows::None,
     }
 }
 

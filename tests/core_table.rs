@@ -9,7 +9,7 @@ use std::time::Duration;
 use fateshare::core::{
     Action, Before, Ends, Event, Foreground, Found, Group, Happening, JobControl, Leader, MemberId,
     MemberPlan, Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SignalFailure,
-    SpawnFailure, SpawnFailureKind, State, Status, Stopped, Timer, Unhealthy,
+    SpawnFailure, SpawnFailureKind, State, Status, Stopped, Timer, Unhealthy, Windows,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -56,6 +56,7 @@ fn group_in(state: State) -> Group {
         exit_codes: ExitCodes::default(),
         profile: true,
         job_control: JobControl::Shell,
+        windows: Windows::None,
     });
     let way = [
         (State::Preparing, at(0), Event::Start),
@@ -182,6 +183,7 @@ fn short(actions: &[Action]) -> String {
             Action::Spawn(member) => format!("spawn {}", member.0),
             Action::ComeBack => "come back".to_owned(),
             Action::Forward(signal) => format!("forward {signal}"),
+            Action::Resize(members) => format!("resize {}", members.len()),
             Action::Stop { member, signal, .. } => format!("stop {} {signal}", member.0),
             Action::StopStraggler { key, signal } => format!("stop straggler {} {signal}", key.pid),
             Action::Walk => "walk".to_owned(),
@@ -342,6 +344,7 @@ fn plan(sidecar: MemberPlan) -> Plan {
         exit_codes: ExitCodes::default(),
         profile: false,
         job_control: JobControl::Nobody,
+        windows: Windows::None,
     }
 }
 
@@ -377,6 +380,29 @@ fn after_main_waits_for_two_thirds_of_the_grace() {
     group.step(at(1_000), received(Signal::TERM, Sender::Outside));
     assert_eq!(group.timer(Timer::AfterMain), Some(at(7_000)));
     assert_eq!(group.timer(Timer::Deadline), Some(at(10_000)));
+}
+
+#[test]
+fn a_new_size_of_the_terminal_is_for_all_whose_terminals_are_copies() {
+    let resized = |windows, sender| {
+        let mut group = Group::new(Plan { windows, ..plan(PLAIN) });
+        group.step(at(0), Event::Start);
+        group.step(at(0), Event::Spawned { member: WEB, pid: Pid(7) });
+        group.step(at(0), Event::Spawned { member: SIDECAR, pid: Pid(8) });
+        short(&group.step(at(1_000), received(Signal::WINCH, sender)))
+    };
+    assert_eq!(resized(Windows::Copied, Sender::Terminal), "resize 2");
+    // It may mean something else: httpd stops for it.
+    assert_eq!(resized(Windows::Copied, Sender::Outside), "forward SIGWINCH");
+    assert_eq!(resized(Windows::None, Sender::Terminal), "forward SIGWINCH");
+
+    let mut group = Group::new(Plan { windows: Windows::Copied, ..plan(PLAIN) });
+    group.step(at(0), Event::Start);
+    let actions = group.step(at(1), received(Signal::WINCH, Sender::Terminal));
+    assert_eq!(short(&actions), "resize 0", "who starts later gets the new size anyway");
+    group.step(at(2), received(Signal::TERM, Sender::Outside));
+    let actions = group.step(at(3), received(Signal::WINCH, Sender::Terminal));
+    assert_eq!(short(&actions), "-", "nothing after the verdict");
 }
 
 #[test]

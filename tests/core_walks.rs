@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fateshare::core::{
     Action, Ends, Event, Found, Group, JobControl, MemberId, MemberPlan, Moment, Pid, Plan,
-    ProcessKey, Seen, SignalFailure, State, Status, Timer,
+    ProcessKey, Seen, SignalFailure, State, Status, Timer, Windows,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -31,6 +31,7 @@ fn stopping(stop: StopOrder) -> Group {
         exit_codes: ExitCodes::default(),
         profile: false,
         job_control: JobControl::Nobody,
+        windows: Windows::None,
     });
     group.step(at(0), Event::Start);
     group.step(at(0), Event::Spawned { member: WEB, pid: Pid(7) });

@@ -222,6 +222,15 @@ pub enum JobControl {
     Nobody,
 }
 
+/// Whether members have terminals of their own, in place of the one that shows their output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Windows {
+    /// They have: a new size of its window must be passed on to theirs.
+    Copied,
+    /// They have not: who writes to a terminal writes to that one.
+    None,
+}
+
 /// A failed health check.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unhealthy {
@@ -255,6 +264,9 @@ pub enum Action {
     ComeBack,
     /// Send this signal to main's leader.
     Forward(Signal),
+    /// Give the members' terminals the size that ours has now, and tell these members, as the kernel
+    /// tells who is in a terminal's foreground: SIGWINCH to their process groups.
+    Resize(Vec<MemberId>),
     /// Send a member its stop signal, then SIGCONT to the same target.
     Stop {
         /// Which one.

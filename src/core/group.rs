@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::event::{
-    Action, Ends, Event, Leader, Preparation, Received, SignalFailure, SpawnFailure, Unhealthy,
+    Action, Ends, Event, Leader, Preparation, Received, Sender, SignalFailure, SpawnFailure,
+    Unhealthy, Windows,
 };
 use super::forward::{forwarded, is_stop_request};
 use super::happening::{EndMeaning, Happening, MemberEnded, NotForwarded};
@@ -271,6 +272,13 @@ impl Group {
         if signal == Signal::CONT {
             // The shell has put us into the foreground.
             out.push(Action::GiveTerminal);
+        }
+        if signal == Signal::WINCH
+            && received.sender == Sender::Terminal
+            && self.plan.windows == Windows::Copied
+        {
+            out.push(Action::Resize(self.living()));
+            return;
         }
         let main_runs = matches!(self.life(MemberId::MAIN), Life::Alive { .. });
         let refusal = if !forwarded(signal) {

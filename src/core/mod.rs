@@ -42,7 +42,7 @@ mod verdict;
 pub use event::{
     Action, Before, Ends, Event, Foreground, Found, JobControl, Leader, OVERSLEPT, Preparation,
     Received, Seen, Sender, SignalFailure, SpawnFailure, SpawnFailureKind, Stopped, TICK, Target,
-    Unhealthy,
+    Unhealthy, Windows,
 };
 pub use exit::{MainEnd, NOT_EXECUTABLE, NOT_FOUND, OWN_FAILURE, exit_code};
 pub use forward::{forwarded, wanted};

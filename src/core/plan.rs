@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::event::JobControl;
+use super::event::{JobControl, Windows};
 use crate::spec::{ExitCodes, Launch, MayFinish, Signal, StopOrder, StopTo};
 
 /// What the decisions depend on, taken out of the launch spec.
@@ -20,6 +20,8 @@ pub struct Plan {
     pub profile: bool,
     /// Who could continue us after Ctrl-Z.
     pub job_control: JobControl,
+    /// Whether a new size of the terminal's window is passed on.
+    pub windows: Windows,
 }
 
 /// What the decisions depend on for one member.
@@ -36,7 +38,7 @@ pub struct MemberPlan {
 }
 
 impl Plan {
-    /// What the spec says, and who could continue us.
+    /// What the spec says, and who could continue us. Members have no terminals of their own.
     pub fn new(launch: &Launch, job_control: JobControl) -> Self {
         let members = launch.members.iter().map(|member| MemberPlan {
             stop_signal: member.stop_signal,
@@ -51,6 +53,7 @@ impl Plan {
             exit_codes: launch.exit_codes,
             profile: false,
             job_control,
+            windows: Windows::None,
         }
     }
 }

@@ -197,6 +197,8 @@ impl<'a> Shell<'a> {
             Action::Forward(signal) => {
                 self.signal(MemberId::MAIN, Target::Leader, signal, events);
             }
+            // No member has a terminal of its own so far.
+            Action::Resize(_) => {}
             Action::Stop { member, signal, target } => {
                 if self.signal(member, target, signal, events) {
                     self.signal(member, target, Signal::CONT, events);

@@ -98,6 +98,7 @@ impl World {
         assert!(self.code.is_none(), "nothing is done after the end: {action:?}");
         match action {
             Action::Prepare | Action::StopPreparing(_) => panic!("there is no profile"),
+            Action::Resize(_) => panic!("no member has a terminal of its own"),
             Action::Spawn(member) => {
                 assert!(self.verdict.is_none(), "nothing is spawned after the verdict");
                 assert_eq!(self.leaders[member.index()].fate, Fate::Unborn, "spawned once");

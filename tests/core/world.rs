@@ -11,7 +11,7 @@ use std::time::Duration;
 use fateshare::core::{
     Before, Cause, Ends, Event, Foreground, Found, Group, HURRY_AFTER, JobControl, Leader,
     MemberId, MemberPlan, Moment, Pid, Plan, ProcessKey, Received, Seen, Sender, SpawnFailure,
-    SpawnFailureKind, State, Status, Unhealthy, Verdict,
+    SpawnFailureKind, State, Status, Unhealthy, Verdict, Windows,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -138,6 +138,7 @@ impl World {
             exit_codes: codes(),
             profile: false,
             job_control: JobControl::Shell,
+            windows: Windows::None,
         };
         let mut world = Self {
             group: Group::new(plan),
