@@ -51,13 +51,32 @@ pub struct Run {
     )]
     pub grace_period: Option<String>,
 
-    /// How the members' output is passed on: `auto` or `raw`.
+    /// How the members' output is passed on.
     #[arg(
         long,
         value_name = "FORMAT",
-        help = "How the members' output is passed on: raw (as it is), or auto, which is raw so far"
+        help = "How the members' output is passed on: text (name | line), json (an object a line), \
+                raw (as it is, untouched), auto [default: auto: text on a terminal when there are \
+                sidecars, else raw]"
     )]
     pub log_format: Option<String>,
+
+    /// Whether labels have colours.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        help = "Whether text has coloured names: auto, always or never [default: auto: on a terminal, \
+                unless $NO_COLOR is set or $TERM is dumb]"
+    )]
+    pub color: Option<String>,
+
+    /// Members get pipes for their output, also on a terminal.
+    #[arg(
+        long,
+        help = "With text on a terminal, give members pipes for their output, not terminals of their \
+                own; most programs then show no colours and keep lines back"
+    )]
+    pub no_pty: bool,
 
     /// The main process's command, executed as it is; takes the place of the spec's.
     #[arg(last = true, value_name = "COMMAND")]
@@ -69,6 +88,7 @@ Environment:
   FATESHARE_SPEC          the launch spec, when none is named
   FATESHARE_LOG           off, error, warn, info or debug: what fateshare itself says on stderr
   FATESHARE_LOG_FORMAT    like --log-format
+  NO_COLOR                set to anything: no colours
   FATESHARE_GRACE_PERIOD  like --grace-period
 
 Exit code:

@@ -1,6 +1,7 @@
 //! Parses, dispatches, prints one error, returns the status.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -8,9 +9,11 @@ use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use fateshare::cli::{self, Cli, Command};
 use fateshare::core::OWN_FAILURE;
+use fateshare::run::Settings;
 use fateshare::spec::{self, Overlay, Reading};
 use fateshare::sys::{process, signals};
 use fateshare::voice::Level;
+use fateshare::voice::format::{Colours, Format};
 
 fn main() {
     // First of all: a stop request that comes before we can answer it must wait, not be lost.
@@ -50,11 +53,15 @@ fn complain(error: &anyhow::Error) {
 }
 
 fn run(args: &cli::Run) -> Result<u8> {
-    let level = level()?;
-    check_log_format(args)?;
+    let settings = Settings {
+        level: level()?,
+        format: log_format(args)?,
+        colours: colours(args)?,
+        terminals: !args.no_pty,
+    };
     let Reading { launch, warnings } = load(args)?;
     let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
-    fateshare::run::run(&launch, &warnings, level)
+    fateshare::run::run(&launch, &warnings, settings)
 }
 
 /// What is to be run: a spec with what the command line changes in it, or the command line alone.
@@ -111,16 +118,37 @@ fn setting(flag: Option<&str>, variable: &'static str) -> Result<Option<(String,
     }
 }
 
-fn check_log_format(args: &cli::Run) -> Result<()> {
+/// How the members' output is passed on; `None` for what suits.
+fn log_format(args: &cli::Run) -> Result<Option<Format>> {
     let Some((format, from)) = setting(args.log_format.as_deref(), "FATESHARE_LOG_FORMAT")? else {
-        return Ok(());
+        return Ok(None);
     };
-    match format.as_str() {
-        "auto" | "raw" => Ok(()),
-        "text" | "json" | "cf" => {
-            Err(anyhow!("{from}: {format} is not supported yet; use raw, which auto means so far"))
+    Ok(Some(match format.as_str() {
+        "auto" => return Ok(None),
+        "raw" => Format::Raw,
+        "text" => Format::Text,
+        "json" => Format::Json,
+        "cf" => {
+            return Err(anyhow!("{from}: cf is not supported yet; use auto, text, raw or json"));
         }
-        _ => Err(anyhow!("{from}: no such format: {format:?}; use auto or raw")),
+        _ => {
+            return Err(anyhow!("{from}: no such format: {format:?}; use auto, text, raw or json"));
+        }
+    }))
+}
+
+/// Whether labels have colours: `--color`, else not where `$NO_COLOR` is set to anything, or the
+/// terminal knows none; `None` for where somebody sees them.
+fn colours(args: &cli::Run) -> Result<Option<Colours>> {
+    let is = |name: &str, dull: fn(&OsStr) -> bool| env::var_os(name).is_some_and(|it| dull(&it));
+    match args.color.as_deref() {
+        Some("always") => Ok(Some(Colours::Some)),
+        Some("never") => Ok(Some(Colours::None)),
+        Some("auto") | None => {
+            let dull = is("NO_COLOR", |it| !it.is_empty()) || is("TERM", |it| it == "dumb");
+            Ok(dull.then_some(Colours::None))
+        }
+        Some(other) => Err(anyhow!("--color: {other:?} is none of auto, always and never")),
     }
 }
 

@@ -6,42 +6,78 @@
 mod history;
 mod inherited;
 mod jobs;
+mod outputs;
 mod perform;
 mod prepare;
 mod wait;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::core::{self, Group, JobControl, Plan};
 use crate::spec::Launch;
+use crate::sys::output::Which;
 use crate::sys::process::{self, Role};
 use crate::sys::signals::{self, Signals};
-use crate::sys::spawn::Spawner;
-use crate::sys::terminal::{Session, Terminal};
+use crate::sys::spawn::{Spawner, Stdin};
+use crate::sys::terminal::{self, Session, Terminal};
 use crate::sys::{descriptors, memory};
-use crate::voice::{Level, Voice};
+use crate::voice::format::{Colours, Format};
+use crate::voice::{Level, Style, Voice};
 use inherited::Inherited;
 use jobs::Jobs;
-use perform::{Shell, Surroundings};
+use outputs::Outputs;
+use perform::{Means, Shell, Surroundings};
 use wait::Waiter;
 
-/// Our own last lines are few: a reader that takes them drop by drop does not hold us longer.
-const LONGEST_FLUSH: Duration = Duration::from_secs(1);
-/// However late we are (frozen past the deadline, or starved): a reader who is there gets them.
+/// However late we are (frozen past the deadline, or starved): a reader who is there gets our last
+/// lines.
 const LEAST_FLUSH: Duration = Duration::from_millis(100);
+/// Our own last lines are few: a reader that takes them drop by drop does not hold us longer. What
+/// members have left may be more, and has until we must be gone.
+const LONGEST_FLUSH: Duration = Duration::from_secs(1);
+
+/// How a run is seen from outside: what the command line and the environment say besides the spec.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How much we say ourselves.
+    pub level: Level,
+    /// How the members' output is passed on; `None` for what suits: on a terminal several members
+    /// are told apart, everything else is passed on as it is.
+    pub format: Option<Format>,
+    /// Whether labels have colours; `None` for where somebody sees them.
+    pub colours: Option<Colours>,
+    /// Whether members may get terminals of their own.
+    pub terminals: bool,
+}
+
+impl Settings {
+    fn style(self, launch: &Launch) -> Style {
+        let told_apart = Which::Stdout.is_terminal() && launch.members.len() > 1;
+        let fitting = if told_apart { Format::Text } else { Format::Raw };
+        let format = self.format.unwrap_or(fitting);
+        let colours = |which: Which| {
+            let fitting = if which.is_terminal() { Colours::Some } else { Colours::None };
+            self.colours.unwrap_or(fitting)
+        };
+        let colours = [colours(Which::Stdout), colours(Which::Stderr)];
+        Style { level: self.level, format, colours }
+    }
+}
 
 /// Runs the group until nothing is left of it, and gives the exit code.
 ///
 /// All signals must be blocked (see [`signals::block_all`]); they are unblocked when they can be
 /// answered. Fails only before anything was started.
-pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
+pub fn run(launch: &Launch, warnings: &[String], settings: Settings) -> Result<u8> {
     let role = process::adopt_orphans().context("cannot adopt orphans (PR_SET_CHILD_SUBREAPER)")?;
     descriptors::close_inherited_on_exec()
         .context("cannot keep inherited descriptors from members")?;
     let inherited = Inherited::read();
-    let voice = Voice::start(level);
+    let style = settings.style(launch);
+    let names = launch.members.iter().map(|member| member.name.clone());
+    let voice = Voice::start(style, names.collect());
     tracing::error!(target: crate::voice::ALWAYS, "{}", core::opening(launch));
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -50,6 +86,8 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
         tracing::warn!("cannot raise the limit on open descriptors: {error}");
         None
     });
+    let outputs = Outputs::new(&voice, style.format, settings.terminals);
+    outputs.check(launch.members.len()).map_err(|reason| anyhow!(reason))?;
     let signals = Signals::catch(&core::wanted(&launch.stop_on)).context("cannot catch signals")?;
     signals::unblock_all().context("cannot unblock signals")?;
     let terminal = Terminal::find();
@@ -60,20 +98,30 @@ pub fn run(launch: &Launch, warnings: &[String], level: Level) -> Result<u8> {
     if role == Role::Init {
         session.job_control = JobControl::Nobody;
     }
-    let group = Group::new(Plan::new(launch, session.job_control));
-    let around = Surroundings { role, limit };
-    let jobs = Jobs::new(session, terminal);
+    let mut plan = Plan::new(launch, session.job_control);
+    plan.windows = outputs.windows();
+    // What is typed is main's only where what it writes appears as it is.
+    let relayed = outputs.relayed();
+    let typed = terminal.filter(|_| !relayed);
+    let from_terminal = relayed && terminal::is_input();
+    let stdin = if from_terminal { Stdin::Null } else { Stdin::Inherit };
+    let around = Surroundings { role, limit, stdin };
     if terminal.is_some() {
         // Above main's prompt, not behind it.
         voice.flush(LEAST_FLUSH);
     }
-    let mut shell = Shell::new(launch, group, around, jobs, inherited, signals, spawner);
+    let mut shell = Shell::new(
+        launch,
+        Group::new(plan),
+        Means { around, jobs: Jobs::new(session, typed), outputs, inherited, signals, spawner },
+    );
     shell.start();
     memory::give_back();
     let code = waiter.until_over(&mut shell);
     shell.jobs.take_back();
     let now = shell.now();
     let left = shell.leave_by().map_or(LONGEST_FLUSH, |by| by.since(now));
-    voice.flush(left.clamp(LEAST_FLUSH, LONGEST_FLUSH));
+    let longest = if relayed { left } else { left.min(LONGEST_FLUSH) };
+    voice.finish(longest.max(LEAST_FLUSH));
     Ok(code)
 }

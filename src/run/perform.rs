@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::history::History;
 use super::inherited::Inherited;
 use super::jobs::Jobs;
+use super::outputs::Outputs;
 use super::prepare::{self, Prepared};
 use crate::core::{
     Action, Ends, Event, Group, Leader, MemberId, Moment, OVERSLEPT, Pid, Preparation, Received,
@@ -18,7 +19,7 @@ use crate::sys::descriptors::Limit;
 use crate::sys::process::{self, Role};
 use crate::sys::reap::{Reaped, reap};
 use crate::sys::signals::{self, Signals};
-use crate::sys::spawn::{Spawner, Started};
+use crate::sys::spawn::{Spawner, Started, Stdin};
 use crate::sys::{clock, kill, procfs};
 
 /// So many children are reaped in one wake-up, so that a storm of orphans cannot keep us from
@@ -31,6 +32,18 @@ pub(super) struct Surroundings {
     pub(super) role: Role,
     /// The limit on descriptors that members get, where ours was raised.
     pub(super) limit: Option<Limit>,
+    /// Where main reads from.
+    pub(super) stdin: Stdin,
+}
+
+/// What a shell acts with.
+pub(super) struct Means {
+    pub(super) around: Surroundings,
+    pub(super) jobs: Jobs,
+    pub(super) outputs: Outputs,
+    pub(super) inherited: Inherited,
+    pub(super) signals: Signals,
+    pub(super) spawner: Spawner,
 }
 
 /// A group's core with everything that it needs to act.
@@ -51,6 +64,7 @@ pub(super) struct Shell<'a> {
     /// is still in one.
     ended: Vec<Pid>,
     pub(super) jobs: Jobs,
+    outputs: Outputs,
     history: History,
     begin: Duration,
     /// Whether to reap without being told: children that ended before SIGCHLD was caught announce
@@ -62,15 +76,8 @@ pub(super) struct Shell<'a> {
 }
 
 impl<'a> Shell<'a> {
-    pub(super) fn new(
-        launch: &'a Launch,
-        group: Group,
-        around: Surroundings,
-        jobs: Jobs,
-        inherited: Inherited,
-        signals: Signals,
-        spawner: Spawner,
-    ) -> Self {
+    pub(super) fn new(launch: &'a Launch, group: Group, means: Means) -> Self {
+        let Means { around, jobs, outputs, inherited, signals, spawner } = means;
         Self {
             launch,
             group,
@@ -83,6 +90,7 @@ impl<'a> Shell<'a> {
             pids: vec![None; launch.members.len()],
             ended: Vec::new(),
             jobs,
+            outputs,
             history: History::default(),
             begin: clock::monotonic(),
             unreaped: true,
@@ -197,8 +205,12 @@ impl<'a> Shell<'a> {
             Action::Forward(signal) => {
                 self.signal(MemberId::MAIN, Target::Leader, signal, events);
             }
-            // No member has a terminal of its own so far.
-            Action::Resize(_) => {}
+            Action::Resize(members) => {
+                self.outputs.resize();
+                for member in members {
+                    self.signal(member, Target::Group, Signal::WINCH, events);
+                }
+            }
             Action::Stop { member, signal, target } => {
                 if self.signal(member, target, signal, events) {
                     self.signal(member, target, Signal::CONT, events);
@@ -285,10 +297,13 @@ impl<'a> Shell<'a> {
     fn try_spawn(&mut self, id: MemberId) -> Result<Started, SpawnFailure> {
         let member = &self.launch.members[id.index()];
         let prepared = &self.prepared[id.index()];
-        let limit = self.around.limit;
         let foreground = id == MemberId::MAIN && self.jobs.give_at_start();
-        let mut program = prepare::program(member, id, prepared, &self.inherited, limit)?;
+        let mut program = prepare::program(member, id, prepared, &self.inherited, self.around)?;
         program.foreground = foreground;
+        program.outputs = self
+            .outputs
+            .make(id, prepared.change.as_ref())
+            .map_err(|failure| SpawnFailure { member: id, ..failure })?;
         self.spawner
             .spawn(&mut program)
             .map_err(|(step, error)| prepare::explain(member, id, &prepared.file, step, &error))

@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::inherited::{Changes, Heir, Inherited, with_account};
+use super::perform::Surroundings;
 use crate::core::{MemberId, SpawnFailure, SpawnFailureKind};
 use crate::spec::{CommandForm, Launch, Member, UserName};
-use crate::sys::descriptors::Limit;
 use crate::sys::executable::{self, Unusable};
 use crate::sys::privileges::{Change, Own};
-use crate::sys::spawn::{Program, Stdin, Step};
+use crate::sys::spawn::{Program, Step};
 use crate::sys::{process, users};
 
 /// What was found out about a member before anything is started.
@@ -21,7 +21,7 @@ pub(super) struct Prepared {
     /// The changes to its environment.
     env: Changes,
     /// Whom it becomes, if not ourselves.
-    change: Option<Change>,
+    pub(super) change: Option<Change>,
 }
 
 /// What it depends on, besides the spec.
@@ -183,7 +183,7 @@ pub(super) fn program(
     id: MemberId,
     prepared: &Prepared,
     inherited: &Inherited,
-    limit: Option<Limit>,
+    around: Surroundings,
 ) -> Result<Program, SpawnFailure> {
     let heir = if id == MemberId::MAIN { Heir::Main } else { Heir::Sidecar };
     let env = inherited.with(heir, &prepared.env);
@@ -198,13 +198,13 @@ pub(super) fn program(
         });
     };
     if heir == Heir::Main {
-        program.stdin = Stdin::Inherit;
+        program.stdin = around.stdin;
         program.sockets = inherited.sockets;
     }
     for name in inherited.own_number(heir, &prepared.env) {
         program.tell_own_number(name);
     }
-    program.limit = limit;
+    program.limit = around.limit;
     program.oom_score_adj = member.oom_score_adj;
     program.no_new_privs = member.no_new_privs;
     program.change.clone_from(&prepared.change);
@@ -240,6 +240,7 @@ pub(super) fn explain(
             other(&format!("working_dir {}{}", dir.display(), as_user(member)))
         }
         Step::Stdin => other("its standard input (/dev/null)"),
+        Step::Outputs => other("its standard output"),
         Step::Sockets => other("the descriptors that were passed for it"),
         Step::Signals => other("its signal mask"),
         Step::Execute => explain_execute(member, file, error),

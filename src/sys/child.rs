@@ -35,6 +35,8 @@ pub enum Step {
     Directory,
     /// Giving it its standard input.
     Stdin,
+    /// Giving it its standard output and standard error.
+    Outputs,
     /// Giving it the descriptors that were passed to us for it.
     Sockets,
     /// Resetting signal dispositions and the mask.
@@ -44,7 +46,7 @@ pub enum Step {
 }
 
 /// The steps a child can report, by the number that it writes.
-pub(super) const CHILD_STEPS: [Step; 12] = [
+pub(super) const CHILD_STEPS: [Step; 13] = [
     Step::Group,
     Step::Foreground,
     // It takes a descriptor, which the member's own limit may not allow.
@@ -56,6 +58,7 @@ pub(super) const CHILD_STEPS: [Step; 12] = [
     Step::Tie,
     Step::Directory,
     Step::Stdin,
+    Step::Outputs,
     Step::Sockets,
     Step::Signals,
     Step::Execute,
@@ -71,6 +74,8 @@ pub(super) struct Shared<'a> {
     pub(super) dir: *const libc::c_char,
     /// -1 for ours.
     pub(super) stdin: c_int,
+    /// `None` for ours. None of them is 0, 1 or 2: those are always open in us.
+    pub(super) outputs: Option<[c_int; 2]>,
     pub(super) foreground: bool,
     pub(super) limit: Option<Limit>,
     /// What is written to `oom_score_adj`.
@@ -150,6 +155,7 @@ fn take(step: Step, shared: &Shared<'_>) -> c_int {
         Step::Stdin if shared.stdin == -1 => 0,
         // SAFETY: plain numbers; the new descriptor is not close-on-exec.
         Step::Stdin => seam::raw("dup2", || unsafe { libc::dup2(shared.stdin, 0) }),
+        Step::Outputs => shared.outputs.map_or(0, set_outputs),
         Step::Sockets => pass_sockets(shared),
         Step::Signals => reset_signals(shared.resets),
         Step::Execute => seam::raw("execve", || {
@@ -157,6 +163,17 @@ fn take(step: Step, shared: &Shared<'_>) -> c_int {
             unsafe { libc::execve(shared.file, shared.argv, shared.env) }
         }),
     }
+}
+
+/// The new descriptors are not close-on-exec.
+fn set_outputs(outputs: [c_int; 2]) -> c_int {
+    for (from, to) in outputs.into_iter().zip([libc::STDOUT_FILENO, libc::STDERR_FILENO]) {
+        // SAFETY: plain numbers.
+        if seam::raw("dup2_output", || unsafe { libc::dup2(from, to) }) == -1 {
+            return -1;
+        }
+    }
+    0
 }
 
 /// Raising it needs no privileges; the child may write its own.

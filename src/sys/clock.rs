@@ -1,4 +1,5 @@
-//! The two clocks: `CLOCK_MONOTONIC` for decisions, `CLOCK_BOOTTIME` for the age of processes.
+//! The clocks: `CLOCK_MONOTONIC` for decisions, `CLOCK_BOOTTIME` for the age of processes,
+//! `CLOCK_REALTIME` for people.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +21,13 @@ pub fn monotonic() -> Duration {
     read(ClockId::CLOCK_MONOTONIC, &LAST)
 }
 
-/// Neither clock can be missing on a kernel that Rust's standard library runs on. If a call fails
+/// Since 1970 in UTC: for what people read, never for decisions. It may be set back.
+pub fn since_1970() -> Duration {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    read(ClockId::CLOCK_REALTIME, &LAST)
+}
+
+/// No clock can be missing on a kernel that Rust's standard library runs on. If a call fails
 /// all the same, time stands still for that look: it never runs backwards.
 fn read(clock: ClockId, last: &AtomicU64) -> Duration {
     let now = seam::call("clock_gettime", || Ok(Duration::from(clock_gettime(clock)?)));

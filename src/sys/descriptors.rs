@@ -41,7 +41,7 @@ fn close_one_by_one() -> io::Result<()> {
         let numbers = entries.flatten().filter_map(|it| it.file_name().to_str()?.parse().ok());
         numbers.filter(|number| *number >= FIRST).collect()
     } else {
-        let (soft, _) = seam::call("getrlimit", || Ok(getrlimit(Resource::RLIMIT_NOFILE)?))?;
+        let (soft, _) = limit()?;
         (FIRST..i32::try_from(soft).unwrap_or(MOST_BY_NUMBER).min(MOST_BY_NUMBER)).collect()
     };
     for number in numbers {
@@ -83,10 +83,15 @@ fn is_open(number: i32) -> bool {
 /// The soft and the hard limit on open descriptors.
 pub type Limit = (u64, u64);
 
+/// Our own limit on descriptors.
+pub fn limit() -> io::Result<Limit> {
+    seam::call("getrlimit", || Ok(getrlimit(Resource::RLIMIT_NOFILE)?))
+}
+
 /// Raises our own soft limit on descriptors to the hard one: hundreds of members need more than the
 /// usual 1,024. Gives the limit that was, for members; `None` if nothing was changed.
 pub fn raise_limit() -> io::Result<Option<Limit>> {
-    let limit = seam::call("getrlimit", || Ok(getrlimit(Resource::RLIMIT_NOFILE)?))?;
+    let limit = limit()?;
     let (soft, hard) = limit;
     if soft == hard {
         return Ok(None);

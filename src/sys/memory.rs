@@ -4,9 +4,10 @@ use std::ffi::c_void;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
+use std::slice;
 
 use super::seam;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, mprotect, munmap};
 
 /// A stack of its own for a child that shares our memory. Only the pages that are touched exist,
 /// and the lowest one cannot be: a stack that runs over ends that child, not our heap.
@@ -20,7 +21,7 @@ pub(super) struct Stack {
 const USABLE: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("it is not zero");
 
 /// 4 KiB nearly everywhere, 64 KiB on some arm64 kernels.
-fn page_size() -> usize {
+pub(super) fn page_size() -> usize {
     // SAFETY: it takes a number and cannot touch memory of ours.
     let size = unsafe { nix::libc::sysconf(nix::libc::_SC_PAGESIZE) };
     usize::try_from(size).unwrap_or(64 * 1024)
@@ -57,6 +58,50 @@ impl Drop for Stack {
     }
 }
 
+/// A buffer that exists only while something is in it.
+#[derive(Debug)]
+pub struct Buffer {
+    base: NonNull<c_void>,
+    size: NonZeroUsize,
+}
+
+// SAFETY: the mapping is its owner's alone, whichever thread that is.
+unsafe impl Send for Buffer {}
+
+impl Buffer {
+    /// A buffer of this many bytes.
+    pub fn new(size: NonZeroUsize) -> io::Result<Self> {
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let base = seam::call("mmap", || {
+            // SAFETY: a new mapping at a place of the kernel's choice touches no other.
+            Ok(unsafe { mmap_anonymous(None, size, access, MapFlags::MAP_PRIVATE) }?)
+        })?;
+        Ok(Self { base, size })
+    }
+
+    /// What is in it: zeroes where nothing was written.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: so many bytes are mapped, initialised by the kernel, and borrowed with `self`.
+        unsafe { slice::from_raw_parts_mut(self.base.as_ptr().cast(), self.size.get()) }
+    }
+
+    /// Forgets what is in it, and gives its pages back to the kernel.
+    pub fn give_back(&mut self) {
+        // Then the pages stay.
+        let _ = seam::call("madvise", || {
+            // SAFETY: the mapping is ours, private and anonymous: it reads as zeroes afterwards.
+            Ok(unsafe { madvise(self.base, self.size.get(), MmapAdvise::MADV_DONTNEED) }?)
+        });
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nothing is borrowed from it any more.
+        let _ = unsafe { munmap(self.base, self.size.get()) };
+    }
+}
+
 /// Gives freed memory back to the kernel: what the command line and the spec needed would else be
 /// held for the whole life of the group, in every container.
 pub fn give_back() {
@@ -64,5 +109,15 @@ pub fn give_back() {
     // SAFETY: it takes a number and only touches memory that the allocator holds free.
     unsafe {
         nix::libc::malloc_trim(0);
+    }
+}
+
+/// Keeps all threads to one store of memory: a second one would be pages of its own in every
+/// container, for a few short lines (`M_ARENA_MAX` of `mallopt(3)`).
+pub fn share_one_store() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes numbers; called before there is a second thread.
+    unsafe {
+        nix::libc::mallopt(nix::libc::M_ARENA_MAX, 1);
     }
 }

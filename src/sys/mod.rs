@@ -2,8 +2,8 @@
 //!
 //! One file a subject. The functions are thin: what to do is decided by the callers, what a call
 //! needs to be right (order, races, what the kernel really returns) is written here. None of them
-//! waits for another process, but for [`output`], which only the voice thread uses, and
-//! [`spawn`], until the child has executed its program; looking at files is as slow as they are.
+//! waits for another process, but for [`watch`], which only the voice thread uses, and [`spawn`],
+//! until the child has executed its program; looking at files is as slow as they are.
 
 mod child;
 pub mod clock;
@@ -12,6 +12,7 @@ pub mod descriptors;
 pub mod executable;
 pub mod kill;
 pub mod memory;
+pub mod outlet;
 pub mod output;
 mod passwd;
 pub mod privileges;
@@ -23,3 +24,4 @@ pub mod signals;
 pub mod spawn;
 pub mod terminal;
 pub mod users;
+pub mod watch;

@@ -1,94 +1,186 @@
-//! Writing to standard error. Only the voice thread may wait here.
+//! Standard output and standard error, as the voice writes to them.
+//!
+//! The inherited descriptors are only borrowed, and never made non-blocking: their descriptions are
+//! shared with whoever started us. Where it can, a [`Sink`] has a description of its own.
 
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::memory::page_size;
 use super::seam;
 
 /// A write to a pipe of at most this many bytes is never torn, and does not wait when the pipe says
 /// that it takes any (`PIPE_BUF` of `pipe(7)`).
 pub const WHOLE: usize = 4096;
 
-/// Writes some of the bytes to standard error, waiting until it takes any; returns how many.
-///
-/// The descriptor is only borrowed, and never made non-blocking: its description is shared with
-/// whoever started us.
-pub fn write_some(bytes: &[u8]) -> io::Result<usize> {
-    loop {
-        if let Some(written) = write_within(io::stderr().as_fd(), bytes, None)? {
-            return Ok(written);
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+impl Which {
+    /// Whether it is a terminal.
+    pub fn is_terminal(self) -> bool {
+        self.as_fd().is_terminal()
+    }
+
+    /// The inherited descriptor itself.
+    pub fn as_fd(self) -> BorrowedFd<'static> {
+        let number = match self {
+            Self::Stdout => libc::STDOUT_FILENO,
+            Self::Stderr => libc::STDERR_FILENO,
+        };
+        // SAFETY: the standard library opened it before `main` if nobody else had, and nothing here
+        // ever closes it.
+        unsafe { BorrowedFd::borrow_raw(number) }
+    }
+
+    /// Its name under `/proc/self/fd`. A closed one was replaced by `/dev/null` when we started.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Stdout => "/proc/self/fd/1",
+            Self::Stderr => "/proc/self/fd/2",
         }
     }
 }
 
-/// Standard error for whoever must never wait: a terminal that says that it takes something waits
-/// all the same until it has taken everything, and in a pipe others may be faster.
+/// Where to write to.
 ///
-/// So this is a description of our own, which is non-blocking; not where it cannot be opened anew
-/// (a socket), and not for files, which never wait and may be shared with a position.
+/// A terminal that says that it takes something waits all the same until it has taken everything,
+/// and in a pipe others may be faster. So a pipe or a terminal gets a description of our own, which
+/// is non-blocking. Not where it cannot be opened anew (a socket, another user's), and not a file,
+/// which never waits and may be shared with a position.
 #[derive(Debug)]
-pub struct NonBlocking(Option<File>);
+pub struct Sink {
+    which: Which,
+    own: Option<File>,
+    kind: Kind,
+}
 
-impl NonBlocking {
+/// What it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A file, which never waits.
+    File,
+    /// A pipe that holds so many pages.
+    Pipe { pages: usize },
+    /// A terminal, a socket.
+    Other,
+}
+
+impl Sink {
     /// Opens it.
-    pub fn open() -> Self {
-        let path = "/proc/self/fd/2";
-        let kind =
-            seam::call("stat_stderr", || std::fs::metadata(path)).map(|meta| meta.file_type());
-        if !kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device()) {
-            return Self(None);
+    pub fn open(which: Which) -> Self {
+        let path = which.path();
+        let kind = seam::call("stat_output", || std::fs::metadata(path));
+        let Ok(meta) = kind else { return Self { which, own: None, kind: Kind::Other } };
+        let meta = meta.file_type();
+        let kind = if meta.is_file() {
+            Kind::File
+        } else if meta.is_fifo() {
+            let bytes = seam::call("fcntl", || Ok(fcntl(which.as_fd(), FcntlArg::F_GETPIPE_SZ)?));
+            let bytes = bytes.ok().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+            Kind::Pipe { pages: bytes / page_size() }
+        } else {
+            Kind::Other
+        };
+        if !meta.is_fifo() && !meta.is_char_device() {
+            return Self { which, own: None, kind };
         }
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-        let opened = seam::call("open_stderr", || {
+        let opened = seam::call("open_output", || {
             File::options().write(true).custom_flags(flags).open(path)
         });
-        Self(opened.ok())
+        Self { which, own: opened.ok(), kind }
     }
 
-    /// Writes some of the bytes, waiting no longer than this until any are taken: `None` if not.
-    pub fn write(&self, bytes: &[u8], limit: Duration) -> io::Result<Option<usize>> {
-        match &self.0 {
-            Some(file) => write_within(file.as_fd(), bytes, Some(limit)),
-            None => write_within(io::stderr().as_fd(), bytes, Some(limit)),
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        match self.which {
+            Which::Stdout => "standard output",
+            Which::Stderr => "standard error",
+        }
+    }
+
+    /// So many bytes it takes in one piece, if it takes anything: a longer write may be torn by what
+    /// others write meanwhile, or have to wait.
+    ///
+    /// For a pipe that is so many whole pages as are free for certain. Of two pages one behind the
+    /// other more than one is full, because what fits into the first is put there; but for the one
+    /// that is being read, and the last. (`pipe(7)`; the kernel tells bytes, not pages.)
+    pub fn room(&self) -> usize {
+        match self.kind {
+            Kind::File => usize::MAX,
+            Kind::Other => WHOLE,
+            Kind::Pipe { pages } => {
+                let used = match self.unread() {
+                    Ok(0) => 0,
+                    Ok(unread) => unread / (page_size() / 2) + 2,
+                    Err(_) => pages,
+                };
+                (pages.saturating_sub(used) * page_size()).max(WHOLE)
+            }
+        }
+    }
+
+    /// How many bytes wait in the pipe for its reader.
+    fn unread(&self) -> io::Result<usize> {
+        let mut unread: libc::c_int = 0;
+        let number = self.as_fd().as_raw_fd();
+        seam::checked("ioctl_fionread", || {
+            // SAFETY: it writes an `int` to memory of that type.
+            unsafe { libc::ioctl(number, libc::FIONREAD, &raw mut unread) }
+        })?;
+        Ok(usize::try_from(unread).unwrap_or(0))
+    }
+
+    /// Writes some of the bytes, which are no more than there is [`room`](Self::room) for, without
+    /// waiting for a reader: `None` if it takes nothing now. Only another process that writes to the
+    /// same pipe can make it wait, where there is no description of our own.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        let may_wait = self.own.is_none() && self.kind != Kind::File;
+        if may_wait && !self.wait(Duration::ZERO)? {
+            return Ok(None);
+        }
+        match seam::call("write", || Ok(nix::unistd::write(self.as_fd(), bytes)?)) {
+            Ok(written) => Ok(Some(written)),
+            // Somebody else made the description non-blocking, or was faster.
+            Err(error) if is_temporary(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits no longer than this until it takes something. Says whether it does, or has failed,
+    /// which the next write tells.
+    pub fn wait(&self, limit: Duration) -> io::Result<bool> {
+        let mut wanted = [PollFd::new(self.as_fd(), PollFlags::POLLOUT)];
+        let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+        match seam::call("poll_output", || Ok(poll(&mut wanted, timeout)?)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(error) if is_temporary(&error) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }
 
-fn write_within(
-    fd: BorrowedFd<'_>,
-    bytes: &[u8],
-    limit: Option<Duration>,
-) -> io::Result<Option<usize>> {
-    if !is_writable(fd, limit)? {
-        return Ok(None);
-    }
-    let bytes = &bytes[..bytes.len().min(WHOLE)];
-    match seam::call("write", || Ok(nix::unistd::write(fd, bytes)?)) {
-        Ok(written) => Ok(Some(written)),
-        // Somebody else made the description non-blocking, or was faster.
-        Err(error) if is_temporary(&error) => Ok(None),
-        Err(error) => Err(error),
+impl AsFd for Sink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.own.as_ref().map_or_else(|| self.which.as_fd(), AsFd::as_fd)
     }
 }
 
-fn is_writable(fd: BorrowedFd<'_>, limit: Option<Duration>) -> io::Result<bool> {
-    let mut wanted = [PollFd::new(fd, PollFlags::POLLOUT)];
-    let timeout = limit.map_or(PollTimeout::NONE, |limit| {
-        PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX)
-    });
-    match seam::call("poll", || Ok(poll(&mut wanted, timeout)?)) {
-        Ok(ready) => Ok(ready > 0),
-        Err(error) if is_temporary(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-fn is_temporary(error: &io::Error) -> bool {
+/// Whether to try again later.
+pub(super) fn is_temporary(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

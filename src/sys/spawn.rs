@@ -8,7 +8,7 @@
 use std::ffi::{CString, OsStr, c_int};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -35,6 +35,8 @@ pub struct Program {
     dir: Option<CString>,
     /// Where it reads from.
     pub stdin: Stdin,
+    /// Its standard output and standard error; `None` for ours.
+    pub outputs: Option<[OwnedFd; 2]>,
     /// Whether its group becomes the terminal's foreground.
     pub foreground: bool,
     /// The limit on descriptors that it gets instead of ours.
@@ -83,6 +85,7 @@ impl Program {
                 None => None,
             },
             stdin: Stdin::Null,
+            outputs: None,
             foreground: false,
             limit: None,
             oom_score_adj: None,
@@ -157,6 +160,7 @@ impl Spawner {
             env: env.as_ptr(),
             dir: program.dir.as_ref().map_or(ptr::null(), |dir| dir.as_ptr()),
             stdin,
+            outputs: program.outputs.as_ref().map(|fds| fds.each_ref().map(AsRawFd::as_raw_fd)),
             foreground: program.foreground,
             limit: program.limit,
             oom_score: oom_score.as_ref().map(String::as_bytes),

@@ -62,6 +62,11 @@ impl Terminal {
     }
 }
 
+/// Whether standard input is a terminal, ours or not.
+pub fn is_input() -> bool {
+    io::stdin().is_terminal()
+}
+
 fn foreground() -> io::Result<nix::unistd::Pid> {
     let stdin = io::stdin();
     seam::call("tcgetpgrp", || Ok(tcgetpgrp(stdin.as_fd())?))

@@ -1,227 +1,149 @@
-//! The writing thread: everything that fateshare itself says goes through here.
+//! The writing thread: everything that fateshare itself says goes through here, and what members
+//! write where it is relayed.
 //!
-//! The supervisor hands lines over and never waits: standard error may be a pipe that nobody
-//! reads, and that must not stop a teardown. The queue is bounded and counts what it drops. The
-//! thread is left behind when we leave; [`Voice::flush`] gives it a last, bounded chance.
+//! The supervisor hands lines and outputs over and never waits: a reader that takes nothing must not
+//! stop a teardown. What waits of our own lines is bounded, and what is dropped of them is counted;
+//! what members write waits in their own pipes. The thread is left behind when we leave;
+//! [`Voice::finish`] gives it a last, bounded chance.
+//!
+//! Bytes go this way: `sys::outlet` reads them, [`lines`] finds the lines, [`format`] puts what
+//! belongs around them, a [`lane`] writes them; [`pump`] is the thread's loop around its two lanes.
 
-mod queue;
+mod alone;
+pub mod counters;
+pub mod format;
+mod inbox;
+mod json;
+mod lane;
+pub mod lines;
+mod out;
+mod pump;
+mod say;
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tracing::level_filters::LevelFilter;
-use tracing::{Event, Metadata, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::registry::LookupSpan;
+pub use say::{ALWAYS, Level};
 
-use crate::sys::{clock, output};
-use queue::{Queue, Weight};
-
-/// The target of lines that are written at every level but `off`.
-pub const ALWAYS: &str = "fateshare::always";
+use crate::sys::memory;
+use crate::sys::output::Which;
+use crate::sys::watch::{Bell, Outputs};
+use alone::Alone;
+use counters::Counters;
+use format::{Colours, Format, Frame, Stream};
+use inbox::{Inbox, Output};
+use lane::Lane;
+use pump::Pump;
 
 /// At the end the flush is given up after this long without progress.
 pub const FLUSH_WITHOUT_PROGRESS: Duration = Duration::from_millis(250);
 
-/// How much of what we have to say is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Nothing at all.
-    Off,
-    /// Failures, and what is always written.
-    Error,
-    /// Also what should be mended.
-    Warn,
-    /// Also the normal course of things.
-    Info,
-    /// Every step.
-    Debug,
-}
-
-impl Level {
-    /// The level with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name.to_ascii_lowercase().as_str() {
-            "off" => Self::Off,
-            "error" => Self::Error,
-            "warn" => Self::Warn,
-            "info" => Self::Info,
-            "debug" => Self::Debug,
-            _ => return None,
-        })
-    }
-
-    fn filter(self) -> LevelFilter {
-        match self {
-            Self::Off => LevelFilter::OFF,
-            // What is always written is said at this level.
-            Self::Error => LevelFilter::ERROR,
-            Self::Warn => LevelFilter::WARN,
-            Self::Info => LevelFilter::INFO,
-            Self::Debug => LevelFilter::DEBUG,
-        }
-    }
+/// What the voice sounds like.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// How much we say ourselves.
+    pub level: Level,
+    /// What lines look like, and whether members' output is relayed at all.
+    pub format: Format,
+    /// Whether labels have colours on standard output, and on standard error.
+    pub colours: [Colours; 2],
 }
 
 /// A handle on the writing thread.
 #[derive(Clone, Debug)]
 pub struct Voice {
-    queue: Arc<Queue>,
-    /// What is written without the thread, where there is none.
-    alone: Option<Arc<Mutex<Rest>>>,
+    inbox: Arc<Inbox>,
+    how: How,
 }
 
-/// What is left of the line that is being written.
-#[derive(Debug)]
-struct Rest {
-    stderr: output::NonBlocking,
-    line: Vec<u8>,
-    written: usize,
-    tries: u32,
+/// Who writes.
+#[derive(Clone, Debug)]
+enum How {
+    /// The thread; with the outputs that it watches, for standard output and for standard error.
+    Thread([Arc<Outputs>; 2]),
+    /// Whoever says something.
+    Alone(Arc<Alone>),
 }
 
 impl Voice {
     /// Starts the thread and makes it the place that `tracing` writes to. Call it while all
     /// signals are blocked: the thread inherits the mask, so that handlers run elsewhere.
     ///
-    /// Some sandboxes let no thread be started (old seccomp profiles refuse `clone3`): then each line
-    /// is written at once as far as standard error takes it, and the rest later.
-    pub fn start(level: Level) -> Self {
-        let queue = Arc::new(Queue::default());
-        let lines = Arc::clone(&queue);
-        // Its frames are small; the stack is memory that every container would pay for.
-        let builder = thread::Builder::new().name("voice".to_owned()).stack_size(64 * 1024);
-        let thread = builder.spawn(move || write_all(&lines));
-        let alone = thread.is_err().then(|| {
-            let stderr = output::NonBlocking::open();
-            Arc::new(Mutex::new(Rest { stderr, line: Vec::new(), written: 0, tries: 0 }))
-        });
-        let voice = Self { queue, alone };
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(level.filter())
-            .event_format(Plain)
-            .with_writer(voice.clone())
-            .finish();
-        // Fails only when there is a subscriber already, and then that one is as good.
-        let _ = tracing::subscriber::set_global_default(subscriber);
-        if let Err(error) = thread {
-            tracing::info!("cannot start the writing thread, does without: {error}");
+    /// Some sandboxes let no thread be started (old seccomp profiles refuse `clone3`): then our own
+    /// lines are written without it, and nothing can be [relayed](Self::relays).
+    pub fn start(style: Style, names: Vec<String>) -> Self {
+        memory::share_one_store();
+        let (voice, failure) = match Self::on_a_thread(style, names) {
+            Ok(voice) => (voice, None),
+            Err(error) => {
+                let alone = How::Alone(Arc::new(Alone::new(style.format)));
+                (Self { inbox: Arc::new(Inbox::default()), how: alone }, Some(error))
+            }
+        };
+        say::subscribe(style.level, voice.clone());
+        if let Some(error) = failure {
+            if style.format == Format::Raw {
+                tracing::info!("cannot start the writing thread, does without: {error}");
+            } else {
+                tracing::warn!(
+                    "cannot start the writing thread: {error}: members' output is passed on as it is"
+                );
+            }
         }
         voice
     }
 
-    /// Without the thread: writes what standard error takes within this time. Says whether it took
-    /// any.
-    fn write_alone(&self, limit: Duration) -> bool {
-        let Some(rest) = &self.alone else { return false };
-        let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
-        let begin = clock::monotonic();
-        let mut progress = false;
-        loop {
-            if rest.written == rest.line.len() || rest.tries == TRIES {
-                let Some(line) = self.queue.try_take() else { return progress };
-                (rest.line, rest.written, rest.tries) = (line, 0, 0);
-            }
-            let left = limit.saturating_sub(clock::monotonic().saturating_sub(begin));
-            match rest.stderr.write(&rest.line[rest.written..], left) {
-                Ok(Some(written)) => {
-                    rest.written += written;
-                    progress = true;
-                }
-                Ok(None) => return progress,
-                Err(_) => rest.tries += 1,
-            }
-        }
+    fn on_a_thread(style: Style, names: Vec<String>) -> io::Result<Self> {
+        let outputs = [Arc::new(Outputs::new()?), Arc::new(Outputs::new()?)];
+        let inbox = Arc::new(Inbox::new(Bell::new()?));
+        let lane =
+            |which, outputs: &Arc<_>| Lane::new(which, Arc::clone(outputs), Arc::clone(&inbox));
+        let pump = Pump {
+            inbox: Arc::clone(&inbox),
+            lanes: [lane(Which::Stdout, &outputs[0])?, lane(Which::Stderr, &outputs[1])?],
+            format: style.format,
+            counters: names.iter().map(|_| <[Counters; 2]>::default()).collect(),
+            names,
+            colours: style.colours,
+            ours: Frame::ours(style.format),
+            summed_up: false,
+        };
+        // Its frames are small; the stack is memory that every container would pay for.
+        let builder = thread::Builder::new().name("voice".to_owned()).stack_size(64 * 1024);
+        builder.spawn(move || pump.run())?;
+        Ok(Self { inbox, how: How::Thread(outputs) })
     }
 
-    /// Waits until everything is written, but no longer than [`FLUSH_WITHOUT_PROGRESS`] after the
+    /// Whether members' outputs can be relayed.
+    pub fn relays(&self) -> bool {
+        matches!(self.how, How::Thread(_))
+    }
+
+    /// Relays this output of a member from now on, until nobody writes to it any more.
+    pub fn relay(&self, member: usize, stream: Stream, ours: Arc<OwnedFd>) -> io::Result<()> {
+        let How::Thread(outputs) = &self.how else { return Ok(()) };
+        let outputs = &outputs[stream as usize];
+        self.inbox.put_output(Output { member, stream, ours }, |output| outputs.add(output, member))
+    }
+
+    /// Waits until our own lines are written, but no longer than [`FLUSH_WITHOUT_PROGRESS`] after the
     /// last byte that was taken, and no longer than `limit` in all.
     pub fn flush(&self, limit: Duration) {
-        if self.alone.is_none() {
-            self.queue.wait_until_empty(FLUSH_WITHOUT_PROGRESS, limit);
-            return;
+        match &self.how {
+            How::Thread(_) => self.inbox.wait_until_empty(FLUSH_WITHOUT_PROGRESS, limit),
+            How::Alone(alone) => alone.flush(&self.inbox, FLUSH_WITHOUT_PROGRESS, limit),
         }
-        let begin = clock::monotonic();
-        let left = || limit.saturating_sub(clock::monotonic().saturating_sub(begin));
-        while !left().is_zero() && self.write_alone(FLUSH_WITHOUT_PROGRESS.min(left())) {}
     }
-}
 
-/// So often a line is tried: a full disk may have room again.
-const TRIES: u32 = 2;
-
-/// The thread: writes line after line, for ever.
-fn write_all(queue: &Queue) {
-    loop {
-        let text = queue.take();
-        let mut rest = text.as_slice();
-        let mut tries = 0;
-        while !rest.is_empty() && tries < TRIES {
-            match output::write_some(rest) {
-                Ok(written) => {
-                    rest = &rest[written..];
-                    queue.progress();
-                }
-                Err(_) => tries += 1,
-            }
+    /// Waits likewise until everything is written that members have left in their outputs, and our
+    /// last lines. Nothing is relayed any more afterwards.
+    pub fn finish(&self, limit: Duration) {
+        match &self.how {
+            How::Thread(_) => self.inbox.wait_until_all_done(FLUSH_WITHOUT_PROGRESS, limit),
+            How::Alone(_) => self.flush(limit),
         }
-        // Nobody will ever read the rest (EPIPE, EBADF): the line is lost, the group is not.
-        queue.done();
-    }
-}
-
-/// `fateshare: message`, one line an event.
-struct Plain;
-
-impl<S, N> FormatEvent<S, N> for Plain
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> std::fmt::Result {
-        write!(writer, "fateshare: ")?;
-        context.format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
-    }
-}
-
-impl<'a> MakeWriter<'a> for Voice {
-    type Writer = Lines<'a>;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        Lines { voice: self, weight: Weight::Ordinary }
-    }
-
-    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Self::Writer {
-        let always = meta.target() == ALWAYS;
-        Lines { voice: self, weight: if always { Weight::Always } else { Weight::Ordinary } }
-    }
-}
-
-/// Where `tracing` puts the lines of one event.
-#[derive(Debug)]
-pub struct Lines<'a> {
-    voice: &'a Voice,
-    weight: Weight,
-}
-
-/// `tracing` hands over each line whole.
-impl io::Write for Lines<'_> {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.voice.queue.put(line, self.weight);
-        self.voice.write_alone(Duration::ZERO);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn jobs<'a>(stage: &'a Stage<'_>) -> Vec<Job<'a>> {
 fn interactive(stage: &Stage<'_>, name: &str, shell: &[&str], alone: bool) {
     let image = images::name("debian", "TERM");
     let id = format!("terminal-{name}-{alone}");
-    let options = ["--env=PS1=ready> ", "--env=TERM=dumb"];
+    let options = ["--env=PS1=ready> ", "--env=TERM=dumb", "--env=FATESHARE_LOG_FORMAT=raw"];
     let sidecar = "--sidecar=config-server=/fixture - config-server exit-on=TERM:0 wait";
     let entry = format!("--entrypoint={}", shell[0]);
     let (options, args) = if alone {

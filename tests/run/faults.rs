@@ -73,6 +73,16 @@ fn stopped(group: Group) -> Group {
         .key("user: nobody")
 }
 
+/// What members write is relayed, that of another user too.
+fn relayed(group: Group) -> Group {
+    group
+        .env("FATESHARE_LOG_FORMAT", "text")
+        .main("web", "print=hello exit-on=TERM:0 wait")
+        .sidecar("config-server", Shell("echo hello; echo error >&2; exec sleep 60"))
+        .key("user: nobody")
+        .sidecar("last", "print=hello sleep=60 exit=3")
+}
+
 /// A sidecar that cannot be executed.
 fn broken(group: Group) -> Group {
     let script = group.dir().join("script");
@@ -95,6 +105,7 @@ fn scenes() -> Vec<Scene> {
         scenes.push(Scene { name: "broken", mode, always: "", build: broken, code: 126 });
         if nix::unistd::geteuid().is_root() {
             scenes.push(Scene { name: "stopped", mode, always: "", build: stopped, code: 5 });
+            scenes.push(Scene { name: "relayed", mode, always: "", build: relayed, code: 3 });
         }
     }
     scenes
@@ -171,10 +182,24 @@ fn every_call_of_a_run_may_fail() {
     assert!(elsewhere.is_empty(), "never made to fail: {elsewhere:?}");
 }
 
-/// Calls that only a terminal brings about, or a pipe to write to: `terminal/faults.rs` and
-/// `output.rs` make them fail by their names.
-const ELSEWHERE: [&str; 5] =
-    ["dup_terminal", "open_stderr", "suspend", "tcsetpgrp", "waitid_stopped"];
+/// Calls that only a terminal brings about, a pipe to write to, or a failure before:
+/// `terminal/faults.rs`, `output.rs` and `relay/faults.rs` make them fail by their names.
+const ELSEWHERE: [&str; 14] = [
+    "dup_terminal",
+    "fchmod",
+    "get_window_size",
+    "ioctl_fionread",
+    "madvise",
+    "open_output",
+    "open_peer",
+    "posix_openpt",
+    "set_window_size",
+    "suspend",
+    "tcsetattr",
+    "tcsetpgrp",
+    "unlockpt",
+    "waitid_stopped",
+];
 
 /// Number after number, some at a time; how often each call failed.
 fn sweep(scene: &Scene, long: bool) -> BTreeMap<String, u32> {

@@ -65,7 +65,7 @@ fn without_a_writing_thread_every_line_is_said(mode: Mode) {
 
 fn without_a_writing_thread_a_stalled_stderr_holds_up_nothing(mode: Mode) {
     // The second time it cannot be opened anew either, where calls can be made to fail.
-    for rules in ["", "open_stderr:24"] {
+    for rules in ["", "open_output:24"] {
         stalled_without_a_thread(mode, rules);
     }
 }

@@ -1,0 +1,209 @@
+//! What a line looks like: pure text, without any I/O.
+
+use std::time::Duration;
+
+use super::json;
+use super::lines::{End, Line};
+use super::out::Out;
+
+/// How the members' output is passed on, and what our own lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The members have our own standard output and standard error.
+    Raw,
+    /// `name | line`.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Which of a member's two outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Its standard output.
+    Stdout,
+    /// Its standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// Both, in the order of their numbers.
+    pub const BOTH: [Self; 2] = [Self::Stdout, Self::Stderr];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// Names are aligned up to here; longer ones stand out.
+const WIDEST: usize = 32;
+
+/// Colours of labels, one member after the other: cyan, yellow, green, magenta, blue, and then
+/// bright. No red: that means an error.
+const COLOURS: [u8; 10] = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94];
+
+/// Whether labels have colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colours {
+    /// They have.
+    Some,
+    /// They have not.
+    None,
+}
+
+/// What stands around each line of one stream.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    format: Format,
+    /// Before the message; in JSON behind the time.
+    head: Vec<u8>,
+}
+
+impl Frame {
+    /// `name | `, the bar of all members in one column.
+    pub(super) fn text(names: &[String], member: usize, colours: Colours) -> Self {
+        let columns = |name: &String| name.chars().count();
+        let widest = names.iter().map(columns).max().unwrap_or(0).min(WIDEST);
+        let name = names.get(member).map_or("?", String::as_str);
+        let label = format!("{name:<widest$} |");
+        let head = match colours {
+            // What the member's own last line has left on is off with it.
+            Colours::Some => {
+                let colour = COLOURS[member % COLOURS.len()];
+                format!("\x1b[0;{colour}m{label}\x1b[0m ")
+            }
+            Colours::None => format!("{label} "),
+        };
+        Self { format: Format::Text, head: head.into_bytes() }
+    }
+
+    /// Everything of an object between time and message.
+    pub(super) fn json(name: &str, stream: Stream) -> Self {
+        let mut head = Out::default();
+        head.extend(b"\",\"member\":\"");
+        json::escape(&mut head, name.as_bytes());
+        head.extend(b"\",\"stream\":\"");
+        head.extend(stream.name().as_bytes());
+        head.extend(b"\",\"message\":\"");
+        Self { format: Format::Json, head: head.bytes().to_vec() }
+    }
+
+    /// For what we say ourselves.
+    pub(super) fn ours(format: Format) -> Self {
+        match format {
+            Format::Raw | Format::Text => Self { format, head: b"fateshare: ".to_vec() },
+            Format::Json => Self::json("fateshare", Stream::Stderr),
+        }
+    }
+
+    /// Writes what comes before each line of the same moment.
+    pub(super) fn prefix(&self, prefix: &mut Vec<u8>, since_1970: Duration) {
+        prefix.clear();
+        if self.format == Format::Json {
+            prefix.extend_from_slice(b"{\"time\":\"");
+            prefix.extend_from_slice(timestamp(since_1970).as_bytes());
+        }
+        prefix.extend_from_slice(&self.head);
+    }
+
+    /// Appends a line with its [`prefix`](Self::prefix) and its end. Which is always one: parts of a line that was too long are lines
+    /// of their own, in JSON marked as `partial`.
+    pub(super) fn append(&self, out: &mut Out, prefix: &[u8], line: Line<'_>) {
+        out.extend(prefix);
+        if self.format != Format::Json {
+            out.extend(line.bytes);
+            out.push(b'\n');
+            return;
+        }
+        json::escape(out, line.bytes);
+        out.push(b'"');
+        if line.end == End::Split {
+            out.extend(b",\"partial\":true");
+        }
+        if let Some(object) = json::object(line.bytes) {
+            out.extend(b",\"data\":");
+            out.extend(object);
+        }
+        out.extend(b"}\n");
+    }
+}
+
+/// A moment as people and programs read it: RFC 3339 in UTC, with microseconds.
+fn timestamp(since_1970: Duration) -> String {
+    // Beyond the year 9999 there is no such form.
+    let latest = Duration::from_secs(253_402_300_799);
+    let moment = std::time::UNIX_EPOCH + since_1970.min(latest);
+    humantime::format_rfc3339_micros(moment).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn line(frame: &Frame, bytes: &[u8], end: End) -> String {
+        let (mut prefix, mut out) = (Vec::new(), Out::default());
+        frame.prefix(&mut prefix, Duration::from_micros(1_764_083_521_000_042));
+        frame.append(&mut out, &prefix, Line { bytes, end });
+        String::from_utf8(out.bytes().to_vec()).expect("the text of a test")
+    }
+
+    #[test]
+    fn text_has_its_bars_in_one_column() {
+        let names = names(&["web", "config-server"]);
+        let shown = |member| line(&Frame::text(&names, member, Colours::None), b"hi", End::Newline);
+        assert_eq!(shown(0), "web           | hi\n");
+        assert_eq!(shown(1), "config-server | hi\n");
+    }
+
+    #[test]
+    fn a_very_long_name_does_not_push_the_others_away() {
+        let names = names(&["web", &"n".repeat(100), "é"]);
+        let shown = |member| line(&Frame::text(&names, member, Colours::None), b"hi", End::Newline);
+        assert_eq!(shown(0), format!("web{} | hi\n", " ".repeat(WIDEST - 3)));
+        assert_eq!(shown(1), format!("{} | hi\n", names[1]));
+        assert_eq!(shown(2), format!("é{} | hi\n", " ".repeat(WIDEST - 1)), "by characters");
+    }
+
+    #[test]
+    fn each_member_has_a_colour_and_the_line_has_its_own() {
+        let names = names(&["web", "db"]);
+        let shown = |member| line(&Frame::text(&names, member, Colours::Some), b"hi", End::Newline);
+        assert_eq!(shown(0), "\x1b[0;36mweb |\x1b[0m hi\n");
+        assert_eq!(shown(1), "\x1b[0;33mdb  |\x1b[0m hi\n");
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let frame = Frame::json("per\"formance", Stream::Stderr);
+        assert_eq!(
+            line(&frame, b"say \"hi\"\r", End::Newline),
+            "{\"time\":\"2025-11-25T15:12:01.000042Z\",\"member\":\"per\\\"formance\",\
+             \"stream\":\"stderr\",\"message\":\"say \\\"hi\\\"\\r\"}\n"
+        );
+        let message = line(&frame, b" {\"a\": [1]}", End::Newline);
+        assert!(message.ends_with(",\"message\":\" {\\\"a\\\": [1]}\",\"data\":{\"a\": [1]}}\n"));
+        assert!(line(&frame, b"a", End::Split).ends_with("\"message\":\"a\",\"partial\":true}\n"));
+    }
+
+    #[test]
+    fn our_own_lines_have_the_same_form() {
+        let ours = |format| line(&Frame::ours(format), b"web exited", End::Newline);
+        assert_eq!(ours(Format::Text), "fateshare: web exited\n");
+        assert_eq!(ours(Format::Raw), "fateshare: web exited\n");
+        assert!(ours(Format::Json).contains(",\"member\":\"fateshare\",\"stream\":\"stderr\","));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_wrong_is_no_reason_to_fail() {
+        assert_eq!(timestamp(Duration::ZERO), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(timestamp(Duration::MAX), "9999-12-31T23:59:59.000000Z");
+    }
+}

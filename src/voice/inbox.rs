@@ -1,0 +1,314 @@
+//! What the supervisor hands to the writing thread: our own lines, members' outputs, and the wish to
+//! see everything written.
+//!
+//! The supervisor never waits here for a reader: the lock is never held during a read or a write.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::format::Stream;
+use crate::sys::clock;
+use crate::sys::watch::Bell;
+
+/// So many bytes may wait. A reader that is further behind gets a count instead of lines.
+const LARGEST: usize = 64 * 1024;
+
+/// Whether a line may be dropped when too much is waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// It may.
+    Ordinary,
+    /// Never: the spec, the verdict and the end. They are few.
+    Always,
+}
+
+/// A line of our own, without `fateshare: ` and without its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    /// When it was said, since 1970.
+    pub(super) at: Duration,
+    pub(super) text: Vec<u8>,
+}
+
+/// An output of a member that is to be relayed.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) member: usize,
+    pub(super) stream: Stream,
+    pub(super) ours: Arc<OwnedFd>,
+}
+
+/// What lies there for the writing thread.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    /// Signalled when something was written.
+    moved: Condvar,
+    /// Whether anybody waits for that.
+    awaited: AtomicBool,
+    /// Wakes the thread, if there is one.
+    bell: Option<Bell>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: VecDeque<Said>,
+    bytes: usize,
+    dropped: usize,
+    /// Whether a line that was taken is not written yet.
+    writing: bool,
+    outputs: Vec<Output>,
+    last: Last,
+    /// Grows with every write that got anything out, and with every line that is dealt with.
+    moves: u64,
+}
+
+/// Whether the group is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Last {
+    #[default]
+    NotYet,
+    /// Everything that is there is to be written.
+    Wanted,
+    /// It is.
+    Done,
+}
+
+impl State {
+    fn next(&mut self) -> Option<Said> {
+        if let Some(said) = self.lines.pop_front() {
+            self.bytes -= said.text.len();
+            self.writing = true;
+            return Some(said);
+        }
+        if self.dropped == 0 {
+            return None;
+        }
+        self.writing = true;
+        let dropped = std::mem::take(&mut self.dropped);
+        let text =
+            format!("{dropped} of its own messages were dropped: standard error was not read");
+        Some(Said { at: clock::since_1970(), text: text.into_bytes() })
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.writing && self.lines.is_empty() && self.dropped == 0
+    }
+}
+
+impl Inbox {
+    /// For a thread that is woken by this bell.
+    pub(super) fn new(bell: Bell) -> Self {
+        Self { bell: Some(bell), ..Self::default() }
+    }
+
+    /// What wakes the thread.
+    pub(super) fn bell(&self) -> Option<&Bell> {
+        self.bell.as_ref()
+    }
+
+    /// Adds a line, or counts it if too much is waiting.
+    pub(super) fn put(&self, text: &[u8], weight: Weight) {
+        let at = clock::since_1970();
+        let mut state = self.lock();
+        if weight == Weight::Ordinary && state.bytes + text.len() > LARGEST {
+            state.dropped += 1;
+        } else {
+            state.bytes += text.len();
+            state.lines.push_back(Said { at, text: text.to_vec() });
+        }
+        drop(state);
+        self.wake();
+    }
+
+    /// Adds an output. `watch` is called with the lock held: the thread must not hear of an output
+    /// that it cannot find here.
+    pub(super) fn put_output<E>(
+        &self,
+        output: Output,
+        watch: impl FnOnce(&OwnedFd) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut state = self.lock();
+        watch(&output.ours)?;
+        state.outputs.push(output);
+        Ok(())
+    }
+
+    /// The outputs that were added since.
+    pub(super) fn take_outputs(&self) -> Vec<Output> {
+        std::mem::take(&mut self.lock().outputs)
+    }
+
+    /// How many lines wait.
+    pub(super) fn waiting(&self) -> usize {
+        let state = self.lock();
+        state.lines.len() + usize::from(state.dropped > 0)
+    }
+
+    /// The next line, if there is one.
+    pub(super) fn try_take(&self) -> Option<Said> {
+        self.lock().next()
+    }
+
+    /// Notes that some bytes got out.
+    pub(super) fn progress(&self) {
+        // Who begins to wait now finds out at the next one.
+        if self.awaited.load(Ordering::Relaxed) {
+            self.lock().moves += 1;
+            self.moved.notify_one();
+        }
+    }
+
+    /// Notes that the line which was taken is dealt with.
+    pub(super) fn done(&self) {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.writing) {
+            state.moves += 1;
+            drop(state);
+            self.moved.notify_one();
+        }
+    }
+
+    /// Whether everything that is there is to be written now.
+    pub(super) fn is_last(&self) -> bool {
+        self.lock().last == Last::Wanted
+    }
+
+    /// Notes that everything is written.
+    pub(super) fn all_done(&self) {
+        let mut state = self.lock();
+        state.last = Last::Done;
+        state.moves += 1;
+        drop(state);
+        self.moved.notify_one();
+    }
+
+    /// Waits until our own lines are written, until there was no progress for `patience`, or until
+    /// `limit` is over.
+    pub(super) fn wait_until_empty(&self, patience: Duration, limit: Duration) {
+        self.wait_until(State::is_empty, patience, limit);
+    }
+
+    /// The same for everything, what members have written before they ended included.
+    pub(super) fn wait_until_all_done(&self, patience: Duration, limit: Duration) {
+        self.lock().last = Last::Wanted;
+        self.wake();
+        self.wait_until(|state| state.last == Last::Done, patience, limit);
+    }
+
+    fn wait_until(&self, done: impl Fn(&State) -> bool, patience: Duration, limit: Duration) {
+        let begin = clock::monotonic();
+        self.awaited.store(true, Ordering::Relaxed);
+        let mut state = self.lock();
+        while !done(&state) {
+            let before = state.moves;
+            let left = limit.saturating_sub(clock::monotonic().saturating_sub(begin));
+            let (after, waited) = self
+                .moved
+                .wait_timeout_while(state, patience.min(left), |state| state.moves == before)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = after;
+            if waited.timed_out() {
+                break;
+            }
+        }
+        drop(state);
+        self.awaited.store(false, Ordering::Relaxed);
+    }
+
+    fn wake(&self) {
+        if let Some(bell) = &self.bell {
+            bell.ring();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn take(inbox: &Inbox) -> Vec<u8> {
+        inbox.try_take().expect("a line").text
+    }
+
+    #[test]
+    fn lines_come_out_in_their_order() {
+        let inbox = Inbox::default();
+        inbox.put(b"one\n", Weight::Ordinary);
+        inbox.put(b"two\n", Weight::Always);
+        assert_eq!(take(&inbox), b"one\n");
+        assert_eq!(take(&inbox), b"two\n");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_said_once() {
+        let inbox = Inbox::default();
+        let line = vec![b'x'; LARGEST / 2];
+        for _ in 0..5 {
+            inbox.put(&line, Weight::Ordinary);
+        }
+        inbox.put(b"the verdict\n", Weight::Always);
+        assert_eq!(take(&inbox).len(), line.len());
+        assert_eq!(take(&inbox).len(), line.len());
+        assert_eq!(take(&inbox), b"the verdict\n", "what always matters is never dropped");
+        let text = String::from_utf8(take(&inbox)).expect("our own text");
+        assert!(text.starts_with("3 of its own messages were dropped"), "{text}");
+        inbox.put(b"again\n", Weight::Ordinary);
+        assert_eq!(take(&inbox), b"again\n");
+    }
+
+    #[test]
+    fn a_flush_ends_when_the_last_line_is_written() {
+        let inbox = Arc::new(Inbox::default());
+        inbox.put(b"one\n", Weight::Ordinary);
+        inbox.put(b"two\n", Weight::Ordinary);
+        let writer = Arc::clone(&inbox);
+        let thread = thread::spawn(move || {
+            for _ in 0..2 {
+                take(&writer);
+                writer.progress();
+                writer.done();
+            }
+        });
+        inbox.wait_until_empty(Duration::from_mins(1), Duration::from_mins(1));
+        thread.join().expect("the writer ends");
+        let state = inbox.lock();
+        assert!(state.is_empty());
+    }
+
+    #[test]
+    fn a_flush_gives_up_when_nothing_moves() {
+        let inbox = Inbox::default();
+        inbox.put(b"one\n", Weight::Ordinary);
+        take(&inbox);
+        // Nobody writes: it comes back all the same.
+        inbox.wait_until_empty(Duration::from_millis(20), Duration::from_mins(1));
+        assert!(inbox.lock().writing);
+    }
+
+    #[test]
+    fn a_reader_that_takes_drop_by_drop_does_not_hold_a_flush_for_ever() {
+        let inbox = Arc::new(Inbox::default());
+        inbox.put(b"one\n", Weight::Always);
+        let writer = Arc::clone(&inbox);
+        // It is left behind, as the writing thread is: there is progress for ever.
+        thread::spawn(move || {
+            take(&writer);
+            loop {
+                writer.progress();
+                thread::yield_now();
+            }
+        });
+        inbox.wait_until_empty(Duration::from_mins(1), Duration::from_millis(50));
+        assert!(!inbox.lock().lines.is_empty() || inbox.lock().writing);
+    }
+}

@@ -1,0 +1,411 @@
+//! One way out, standard output or standard error, with everything that goes there.
+//!
+//! A lane never waits for its reader: what could not be written stays in it, and nothing more is
+//! read for it until that is out. So a slow reader slows the members that it does not keep up with,
+//! and nobody else.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use memchr::{memchr_iter, memrchr};
+
+use super::counters::Counters;
+use super::format::Frame;
+use super::inbox::{Inbox, Said};
+use super::lines::{End, Line, Splitter};
+use super::out::Out;
+use crate::sys::memory::Buffer;
+use crate::sys::output::{Sink, WHOLE, Which};
+use crate::sys::watch::{Outputs, Wanted};
+use crate::sys::{clock, outlet};
+
+/// So many bytes are read at once: half of what a pipe holds, so that its writer goes on meanwhile.
+const READ_AT_ONCE: NonZeroUsize = NonZeroUsize::new(32 * 1024).expect("it is not zero");
+
+/// So much is written at once, where there is room for it: much less would wake the reader up for
+/// every little bit, much more would keep it waiting for the next.
+const WRITE_AT_ONCE: usize = 16 * 1024;
+
+/// So much is kept of memory that was used; the rest goes back when nothing happens any more.
+const KEPT: usize = 8 * 1024;
+
+/// At the end so much is read from one output at most. No pipe holds more, unless the kernel was
+/// told so: what comes afterwards is from somebody who is no member.
+const LAST_READ: usize = 1024 * 1024;
+
+/// An output of a member on its way to this lane.
+#[derive(Debug)]
+pub(super) struct Relayed {
+    pub(super) ours: Arc<OwnedFd>,
+    pub(super) frame: Frame,
+    pub(super) counters: Counted,
+    pub(super) splitter: Splitter,
+}
+
+/// Where a stream's counters are.
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    pub(super) all: Arc<[[Counters; 2]]>,
+    pub(super) member: usize,
+    pub(super) stream: usize,
+}
+
+impl Counted {
+    fn get(&self) -> Option<&Counters> {
+        self.all.get(self.member)?.get(self.stream)
+    }
+}
+
+/// What was read and is not in lines yet.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    number: usize,
+    at: usize,
+    end: usize,
+}
+
+/// Whether everything is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is.
+    All,
+    /// The reader takes nothing now.
+    Stalled,
+}
+
+/// As much as can be written in one piece: lines that are not torn, or a part of one that is longer
+/// than anything that is sure to stay together.
+fn whole_lines(waiting: &[u8], room: impl FnOnce() -> usize) -> &[u8] {
+    if waiting.len() <= WHOLE {
+        return waiting;
+    }
+    let room = room();
+    let Some(first) = waiting.get(..room) else { return waiting };
+    let end = memrchr(b'\n', first).map_or(room, |newline| newline + 1);
+    &waiting[..end]
+}
+
+/// The lane.
+#[derive(Debug)]
+pub(super) struct Lane {
+    sink: Sink,
+    outputs: Arc<Outputs>,
+    /// By the numbers that `outputs` gives.
+    streams: Vec<Option<Relayed>>,
+    ready: Vec<usize>,
+    buffer: Buffer,
+    /// So much of the buffer was used since it was given back.
+    touched: usize,
+    piece: Option<Piece>,
+    /// What comes before each line of the piece.
+    prefix: Vec<u8>,
+    /// Lines, the first `written` bytes of which are out.
+    out: Out,
+    written: usize,
+    /// Whose lines they are, by number; nobody's are our own.
+    of: Option<(usize, Counted)>,
+    /// Whether the last that got out was a part of a line whose rest is lost.
+    torn: bool,
+    stalled_since: Option<Duration>,
+    /// How long it was stalled, to be told to those who had something to say meanwhile.
+    held_up: Duration,
+    /// At the end: the output that is read to its end, and how much of it is.
+    last: (usize, usize),
+    inbox: Arc<Inbox>,
+    /// Why what goes here is lost, and whether that was said.
+    failure: Option<String>,
+}
+
+impl Lane {
+    pub(super) fn new(which: Which, outputs: Arc<Outputs>, inbox: Arc<Inbox>) -> io::Result<Self> {
+        Ok(Self {
+            sink: Sink::open(which),
+            outputs,
+            streams: Vec::new(),
+            ready: Vec::new(),
+            buffer: Buffer::new(READ_AT_ONCE)?,
+            touched: 0,
+            piece: None,
+            prefix: Vec::new(),
+            out: Out::default(),
+            written: 0,
+            of: None,
+            torn: false,
+            stalled_since: None,
+            held_up: Duration::ZERO,
+            last: (0, 0),
+            inbox,
+            failure: None,
+        })
+    }
+
+    /// Takes in an output that `outputs` has given this number.
+    pub(super) fn add(&mut self, number: usize, relayed: Relayed) {
+        if self.streams.len() <= number {
+            self.streams.resize_with(number + 1, || None);
+        }
+        self.streams[number] = Some(relayed);
+    }
+
+    /// What to wait for: room while there is something to write, else something to read.
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        if self.out.is_empty() {
+            Wanted::Readable(self.outputs.as_fd())
+        } else {
+            Wanted::Writable(self.sink.as_fd())
+        }
+    }
+
+    /// One round: each output that has something to read is read once. Says whether there was one.
+    /// What is too little to be worth a write may wait for the next round, until the last one is
+    /// followed by [`push_all`](Self::push_all).
+    pub(super) fn relay(&mut self) -> bool {
+        if self.streams.is_empty() {
+            return false;
+        }
+        if self.work_off() == Written::Stalled {
+            return false;
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        if let Err(error) = self.outputs.readable(&mut ready) {
+            // Then nothing is relayed, and the next round tries again.
+            tracing::debug!("cannot see which members have written something: {error}");
+            clock::nap();
+        }
+        let held_up = std::mem::take(&mut self.held_up);
+        for number in &ready {
+            if !held_up.is_zero()
+                && let Some(counters) = self.counters(*number)
+            {
+                counters.held_up(held_up);
+            }
+            if self.turn_to(*number) == Written::Stalled {
+                break;
+            }
+            self.read(*number, usize::MAX);
+            if self.work_off() == Written::Stalled {
+                break;
+            }
+        }
+        let any = !ready.is_empty();
+        self.ready = ready;
+        any && self.stalled_since.is_none()
+    }
+
+    /// No two outputs' lines wait together: those that are lost are counted where they belong.
+    fn turn_to(&mut self, number: usize) -> Written {
+        match self.of {
+            Some((of, _)) if of == number => Written::All,
+            _ => self.push(usize::MAX),
+        }
+    }
+
+    /// Reads what is there of one output, at most so much. Says how much that was; nothing if it is
+    /// over or has nothing.
+    fn read(&mut self, number: usize, most: usize) -> usize {
+        let Some(relayed) = self.streams.get_mut(number).and_then(Option::as_mut) else {
+            return 0;
+        };
+        let buffer = self.buffer.bytes();
+        let most = most.min(buffer.len());
+        match outlet::read_some(&relayed.ours, &mut buffer[..most]) {
+            Ok(Some(count)) if count > 0 => {
+                self.touched = self.touched.max(count);
+                relayed.frame.prefix(&mut self.prefix, clock::since_1970());
+                if let Some(counters) = relayed.counters.get() {
+                    counters.read(count);
+                }
+                self.piece = Some(Piece { number, at: 0, end: count });
+                count
+            }
+            Ok(None) => 0,
+            Ok(Some(_)) => {
+                self.close(number);
+                0
+            }
+            Err(error) => {
+                tracing::warn!("cannot read what a member writes: {error}");
+                self.close(number);
+                0
+            }
+        }
+    }
+
+    /// Nobody writes to it any more.
+    fn close(&mut self, number: usize) {
+        self.finish_line(number);
+        if let Some(relayed) = self.streams.get_mut(number).and_then(Option::take) {
+            self.outputs.remove(&relayed.ours);
+        }
+    }
+
+    /// What has no end is a line too, now that nothing follows.
+    fn finish_line(&mut self, number: usize) {
+        self.begin();
+        let Some(relayed) = self.streams.get_mut(number).and_then(Option::as_mut) else { return };
+        if let Some(line) = relayed.splitter.finish() {
+            relayed.frame.prefix(&mut self.prefix, clock::since_1970());
+            relayed.frame.append(&mut self.out, &self.prefix, line);
+            if let Some(counters) = relayed.counters.get() {
+                counters.relayed(1, 0);
+            }
+            self.of = Some((number, relayed.counters.clone()));
+        }
+    }
+
+    /// Writes what waits, and puts the rest of what was read into lines.
+    fn work_off(&mut self) -> Written {
+        if self.stalled_since.is_some() && self.push(usize::MAX) == Written::Stalled {
+            return Written::Stalled;
+        }
+        let Some(mut piece) = self.piece.take() else { return Written::All };
+        let Some(Some(relayed)) = self.streams.get(piece.number) else { return Written::All };
+        self.of = Some((piece.number, relayed.counters.clone()));
+        let (mut lines, mut splits) = (0, 0);
+        let mut out = Written::All;
+        self.begin();
+        while out == Written::All {
+            let before = self.out.len();
+            let Some(Some(relayed)) = self.streams.get_mut(piece.number) else { break };
+            let bytes = &self.buffer.bytes()[..piece.end];
+            let Some(line) = relayed.splitter.next(bytes, &mut piece.at) else { break };
+            lines += 1;
+            splits += u64::from(line.end == End::Split);
+            relayed.frame.append(&mut self.out, &self.prefix, line);
+            if self.out.len() > WRITE_AT_ONCE {
+                // What fits, if that is not one line alone.
+                out = self.push(if before > 0 { before } else { usize::MAX });
+            }
+        }
+        if let Some(counters) = self.counted() {
+            counters.relayed(lines, splits);
+        }
+        if out == Written::Stalled {
+            self.piece = Some(piece);
+        }
+        out
+    }
+
+    /// Writes a line of our own, if nothing waits before it. Says whether everything is out.
+    pub(super) fn say(&mut self, frame: &Frame, said: &Said) -> Written {
+        self.begin();
+        self.of = None;
+        // Not the lane's own: a piece may be waiting whose lines go on with it.
+        let mut prefix = Vec::new();
+        frame.prefix(&mut prefix, said.at);
+        let line = Line { bytes: &said.text, end: End::Newline };
+        frame.append(&mut self.out, &prefix, line);
+        self.push(usize::MAX)
+    }
+
+    /// Writes what waits. Says whether all of it is out.
+    pub(super) fn push_all(&mut self) -> Written {
+        self.push(usize::MAX)
+    }
+
+    /// The next line begins on a line of its own, whatever got lost before it.
+    fn begin(&mut self) {
+        if self.out.is_empty() && std::mem::take(&mut self.torn) {
+            self.out.push(b'\n');
+        }
+    }
+
+    /// Writes the first so many bytes of what waits, and forgets them.
+    fn push(&mut self, most: usize) -> Written {
+        let end = most.min(self.out.len());
+        while self.written < end {
+            let next = whole_lines(&self.out.bytes()[self.written..end], || self.sink.room());
+            match self.sink.write(next) {
+                Ok(Some(written)) => {
+                    self.written += written;
+                    self.inbox.progress();
+                }
+                Ok(None) => {
+                    self.stalled_since.get_or_insert_with(clock::monotonic);
+                    return Written::Stalled;
+                }
+                Err(error) => {
+                    self.lose(end, &error);
+                    break;
+                }
+            }
+        }
+        if let Some(since) = self.stalled_since.take() {
+            self.held_up += clock::monotonic().saturating_sub(since);
+        }
+        self.written = 0;
+        self.out.forget(end);
+        Written::All
+    }
+
+    /// Nobody will ever read the rest (EPIPE, EIO), or there is no room for it: these lines are
+    /// lost, the group is not. The next ones are tried again.
+    fn lose(&mut self, end: usize, error: &io::Error) {
+        self.torn |= self.written > 0 && self.out.bytes()[self.written - 1] != b'\n';
+        let Some(counters) = self.counted() else { return };
+        let lost = &self.out.bytes()[self.written..end];
+        let lines = memchr_iter(b'\n', lost).count();
+        counters.dropped(lost.len(), lines);
+        if self.failure.is_none() {
+            let name = self.sink.name();
+            tracing::warn!("{name}: {error}: what members write there is lost, and counted");
+            self.failure = Some(error.to_string());
+        }
+    }
+
+    /// The counters of those whose lines wait.
+    fn counted(&self) -> Option<&Counters> {
+        self.of.as_ref().and_then(|(_, counted)| counted.get())
+    }
+
+    fn counters(&self, number: usize) -> Option<&Counters> {
+        self.streams.get(number)?.as_ref()?.counters.get()
+    }
+
+    /// Why members' lines were lost here, if any were.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Nothing will be written any more: takes what members have left in their outputs, whoever
+    /// still holds one open. Says whether everything is out.
+    pub(super) fn drain(&mut self) -> Written {
+        loop {
+            if self.work_off() == Written::Stalled {
+                return Written::Stalled;
+            }
+            let (number, so_far) = self.last;
+            if number >= self.streams.len() {
+                return self.push(usize::MAX);
+            }
+            if self.turn_to(number) == Written::Stalled {
+                return Written::Stalled;
+            }
+            let read = self.read(number, LAST_READ.saturating_sub(so_far));
+            if read > 0 {
+                self.last = (number, so_far + read);
+            } else {
+                self.finish_line(number);
+                self.last = (number + 1, 0);
+            }
+        }
+    }
+
+    /// Whether it holds memory that it does not need while nothing happens.
+    pub(super) fn is_swollen(&self) -> bool {
+        let idle = self.piece.is_none() && self.out.is_empty();
+        idle && (self.touched > 0 || self.out.size() > KEPT)
+    }
+
+    /// Gives that back.
+    pub(super) fn give_back(&mut self) {
+        if self.is_swollen() {
+            self.touched = 0;
+            self.buffer.give_back();
+            self.out = Out::default();
+        }
+    }
+}

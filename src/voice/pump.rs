@@ -1,0 +1,165 @@
+//! The writing thread: waits, relays what members write, says what we have to say; for ever.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::counters::{Counters, counted};
+use super::format::{Colours, Format, Frame, Stream};
+use super::inbox::{Inbox, Output};
+use super::lane::{Counted, Lane, Relayed, Written};
+use super::lines::Splitter;
+use crate::sys::watch::{Bell, Wanted, wait};
+use crate::sys::{clock, memory};
+
+/// So often outputs are read before we look at anything else.
+const ROUNDS: usize = 4;
+
+/// What a member wrote before something happened comes before what we say of it. A pipe holds as
+/// much as two reads take, and one more finds it empty.
+const ROUNDS_BEFORE_OUR_OWN: usize = 3;
+
+/// When nothing has happened for so long, memory that is not needed goes back.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// What the thread works with.
+#[derive(Debug)]
+pub(super) struct Pump {
+    pub(super) inbox: Arc<Inbox>,
+    /// Standard output and standard error.
+    pub(super) lanes: [Lane; 2],
+    pub(super) format: Format,
+    pub(super) names: Vec<String>,
+    pub(super) colours: [Colours; 2],
+    pub(super) counters: Arc<[[Counters; 2]]>,
+    pub(super) ours: Frame,
+    /// Whether the sum was drawn at the end.
+    pub(super) summed_up: bool,
+}
+
+impl Pump {
+    /// Goes on until the process ends.
+    pub(super) fn run(mut self) {
+        let inbox = Arc::clone(&self.inbox);
+        let Some(bell) = inbox.bell() else { return };
+        loop {
+            self.round();
+            if inbox.is_last() && self.finish() {
+                inbox.all_done();
+            }
+            self.rest(bell);
+        }
+    }
+
+    /// Everything that can be done now.
+    fn round(&mut self) {
+        let new = self.inbox.take_outputs();
+        // Looked at before the outputs are: what they hold was written earlier.
+        let mut own = self.inbox.waiting();
+        if !new.is_empty() {
+            // But for those who have only just begun to write.
+            self.say(std::mem::take(&mut own));
+        }
+        for output in new {
+            self.add(output);
+        }
+        let rounds = if own > 0 { ROUNDS_BEFORE_OUR_OWN } else { ROUNDS };
+        for lane in &mut self.lanes {
+            for _ in 0..rounds {
+                if !lane.relay() {
+                    break;
+                }
+            }
+            lane.push_all();
+        }
+        self.say(own);
+    }
+
+    fn add(&mut self, output: Output) {
+        let Output { member, stream, ours } = output;
+        let place = stream as usize;
+        let name = self.names.get(member).map_or("?", String::as_str);
+        let frame = match self.format {
+            Format::Json => Frame::json(name, stream),
+            Format::Raw | Format::Text => Frame::text(&self.names, member, self.colours[place]),
+        };
+        let all = Arc::clone(&self.counters);
+        let counters = Counted { all, member, stream: place };
+        let relayed = Relayed { ours, frame, counters, splitter: Splitter::default() };
+        self.lanes[place].add(member, relayed);
+    }
+
+    /// Our own lines, no more than so many, as long as the reader takes them. Says whether they are
+    /// out.
+    fn say(&mut self, most: usize) -> Written {
+        let [_, lane] = &mut self.lanes;
+        for _ in 0..most {
+            if lane.push_all() == Written::Stalled {
+                return Written::Stalled;
+            }
+            self.inbox.done();
+            let Some(said) = self.inbox.try_take() else { return Written::All };
+            lane.say(&self.ours, &said);
+        }
+        let out = lane.push_all();
+        if out == Written::All {
+            self.inbox.done();
+        }
+        out
+    }
+
+    /// The end: everything that members have written, the sum, our last lines. Says whether all of
+    /// it is out.
+    fn finish(&mut self) -> bool {
+        let [stdout, stderr] = &mut self.lanes;
+        let drained = [stdout.drain(), stderr.drain()];
+        if drained == [Written::All; 2] && !std::mem::replace(&mut self.summed_up, true) {
+            self.sum_up();
+        }
+        let own = self.inbox.waiting();
+        drained[1] == Written::All && self.say(own) == Written::All && drained[0] == Written::All
+    }
+
+    fn sum_up(&self) {
+        for (place, (lane, stream)) in self.lanes.iter().zip(Stream::BOTH).enumerate() {
+            let all = self.counters.iter().map(|member| member[place].counts());
+            let lost: u64 = all.map(|counts| counts.dropped_lines).sum();
+            if let Some(failure) = lane.failure()
+                && lost > 0
+            {
+                let name = stream.name();
+                let lines = counted(lost, "line");
+                tracing::warn!(
+                    "{name}: {lines} that members wrote could not be written: {failure}"
+                );
+            }
+        }
+        if self.format == Format::Raw {
+            return;
+        }
+        for (name, counters) in self.names.iter().zip(self.counters.iter()) {
+            for (counters, stream) in counters.iter().zip(Stream::BOTH) {
+                if let Some(text) = counters.counts().sentence(name, stream) {
+                    tracing::debug!("{text}");
+                }
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn rest(&mut self, bell: &Bell) {
+        let swollen = self.lanes.iter().any(Lane::is_swollen);
+        let limit = swollen.then_some(QUIET);
+        let [stdout, stderr] = &self.lanes;
+        let wanted = [Wanted::Readable(bell.as_fd()), stdout.wanted(), stderr.wanted()];
+        match wait(wanted, limit) {
+            Ok([true, ..]) => bell.silence(),
+            Ok([false, false, false]) if swollen => {
+                self.lanes.iter_mut().for_each(Lane::give_back);
+                memory::give_back();
+            }
+            Ok(_) => {}
+            Err(_) => clock::nap(),
+        }
+    }
+}
