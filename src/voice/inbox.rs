@@ -61,6 +61,8 @@ struct State {
     /// Whether a line that was taken is not written yet.
     writing: bool,
     outputs: Vec<Output>,
+    /// So many lines were there before the first of these.
+    older: usize,
     last: Last,
     /// Grows with every write that got anything out, and with every line that is dealt with.
     moves: u64,
@@ -81,6 +83,7 @@ impl State {
     fn next(&mut self) -> Option<Said> {
         if let Some(said) = self.lines.pop_front() {
             self.bytes -= said.text.len();
+            self.older = self.older.saturating_sub(1);
             self.writing = true;
             return Some(said);
         }
@@ -133,13 +136,19 @@ impl Inbox {
     ) -> Result<(), E> {
         let mut state = self.lock();
         watch(&output.ours)?;
+        if state.outputs.is_empty() {
+            state.older = state.lines.len();
+        }
         state.outputs.push(output);
         Ok(())
     }
 
-    /// The outputs that were added since.
-    pub(super) fn take_outputs(&self) -> Vec<Output> {
-        std::mem::take(&mut self.lock().outputs)
+    /// The outputs that were added since, and how many of the lines that wait are older than any of
+    /// them.
+    pub(super) fn take_outputs(&self) -> (Vec<Output>, usize) {
+        let mut state = self.lock();
+        let older = std::mem::take(&mut state.older).min(state.lines.len());
+        (std::mem::take(&mut state.outputs), older)
     }
 
     /// How many lines wait.

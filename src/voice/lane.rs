@@ -18,7 +18,7 @@ use super::inbox::{Inbox, Said};
 use super::lines::{End, Line, Splitter};
 use super::out::Out;
 use crate::sys::memory::Buffer;
-use crate::sys::output::{Sink, WHOLE, Which};
+use crate::sys::output::{Sink, WHOLE};
 use crate::sys::watch::{Outputs, Wanted};
 use crate::sys::{clock, outlet};
 
@@ -88,10 +88,34 @@ fn whole_lines(waiting: &[u8], room: impl FnOnce() -> usize) -> &[u8] {
     &waiting[..end]
 }
 
+/// What takes the lines; a test has one of its own.
+pub(super) trait Take {
+    /// See [`Sink::room`].
+    fn room(&self) -> usize;
+    /// See [`Sink::write`].
+    fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>>;
+    /// What it is called.
+    fn name(&self) -> &'static str;
+}
+
+impl Take for Sink {
+    fn room(&self) -> usize {
+        self.room()
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        self.write(bytes)
+    }
+
+    fn name(&self) -> &'static str {
+        self.name()
+    }
+}
+
 /// The lane.
 #[derive(Debug)]
-pub(super) struct Lane {
-    sink: Sink,
+pub(super) struct Lane<S = Sink> {
+    sink: S,
     outputs: Arc<Outputs>,
     /// By the numbers that `outputs` gives.
     streams: Vec<Option<Relayed>>,
@@ -120,9 +144,20 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(which: Which, outputs: Arc<Outputs>, inbox: Arc<Inbox>) -> io::Result<Self> {
+    /// What to wait for: room while there is something to write, else something to read.
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        if self.out.is_empty() {
+            Wanted::Readable(self.outputs.as_fd())
+        } else {
+            Wanted::Writable(self.sink.as_fd())
+        }
+    }
+}
+
+impl<S: Take> Lane<S> {
+    pub(super) fn new(sink: S, outputs: Arc<Outputs>, inbox: Arc<Inbox>) -> io::Result<Self> {
         Ok(Self {
-            sink: Sink::open(which),
+            sink,
             outputs,
             streams: Vec::new(),
             ready: Vec::new(),
@@ -148,15 +183,6 @@ impl Lane {
             self.streams.resize_with(number + 1, || None);
         }
         self.streams[number] = Some(relayed);
-    }
-
-    /// What to wait for: room while there is something to write, else something to read.
-    pub(super) fn wanted(&self) -> Wanted<'_> {
-        if self.out.is_empty() {
-            Wanted::Readable(self.outputs.as_fd())
-        } else {
-            Wanted::Writable(self.sink.as_fd())
-        }
     }
 
     /// One round: each output that has something to read is read once. Says whether there was one.
@@ -244,7 +270,6 @@ impl Lane {
 
     /// What has no end is a line too, now that nothing follows.
     fn finish_line(&mut self, number: usize) {
-        self.begin();
         let Some(relayed) = self.streams.get_mut(number).and_then(Option::as_mut) else { return };
         if let Some(line) = relayed.splitter.finish() {
             relayed.frame.prefix(&mut self.prefix, clock::since_1970());
@@ -266,7 +291,6 @@ impl Lane {
         self.of = Some((piece.number, relayed.counters.clone()));
         let (mut lines, mut splits) = (0, 0);
         let mut out = Written::All;
-        self.begin();
         while out == Written::All {
             let before = self.out.len();
             let Some(Some(relayed)) = self.streams.get_mut(piece.number) else { break };
@@ -291,7 +315,6 @@ impl Lane {
 
     /// Writes a line of our own, if nothing waits before it. Says whether everything is out.
     pub(super) fn say(&mut self, frame: &Frame, said: &Said) -> Written {
-        self.begin();
         self.of = None;
         // Not the lane's own: a piece may be waiting whose lines go on with it.
         let mut prefix = Vec::new();
@@ -306,21 +329,18 @@ impl Lane {
         self.push(usize::MAX)
     }
 
-    /// The next line begins on a line of its own, whatever got lost before it.
-    fn begin(&mut self) {
-        if self.out.is_empty() && std::mem::take(&mut self.torn) {
-            self.out.push(b'\n');
-        }
-    }
-
     /// Writes the first so many bytes of what waits, and forgets them.
     fn push(&mut self, most: usize) -> Written {
         let end = most.min(self.out.len());
         while self.written < end {
-            let next = whole_lines(&self.out.bytes()[self.written..end], || self.sink.room());
+            let waiting = &self.out.bytes()[self.written..end];
+            // A line begins on a line of its own, whatever got lost before it.
+            let next = if self.torn { b"\n" } else { whole_lines(waiting, || self.sink.room()) };
             match self.sink.write(next) {
                 Ok(Some(written)) => {
-                    self.written += written;
+                    if !std::mem::take(&mut self.torn) {
+                        self.written += written;
+                    }
                     self.inbox.progress();
                 }
                 Ok(None) => {
@@ -344,10 +364,13 @@ impl Lane {
     /// Nobody will ever read the rest (EPIPE, EIO), or there is no room for it: these lines are
     /// lost, the group is not. The next ones are tried again.
     fn lose(&mut self, end: usize, error: &io::Error) {
-        self.torn |= self.written > 0 && self.out.bytes()[self.written - 1] != b'\n';
-        let Some(counters) = self.counted() else { return };
         let lost = &self.out.bytes()[self.written..end];
-        let lines = memchr_iter(b'\n', lost).count();
+        let in_a_line = self.written > 0 && self.out.bytes()[self.written - 1] != b'\n';
+        self.torn |= in_a_line;
+        let Some(counters) = self.counted() else { return };
+        // A line that lacks nothing but its end gets one before the next.
+        let complete = usize::from(in_a_line && lost.first() == Some(&b'\n'));
+        let lines = memchr_iter(b'\n', lost).count() - complete;
         counters.dropped(lost.len(), lines);
         if self.failure.is_none() {
             let name = self.sink.name();
@@ -365,9 +388,9 @@ impl Lane {
         self.streams.get(number)?.as_ref()?.counters.get()
     }
 
-    /// Why members' lines were lost here, if any were.
-    pub(super) fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
+    /// Where and why members' lines were lost here, if any were.
+    pub(super) fn failure(&self) -> Option<(&'static str, &str)> {
+        Some((self.sink.name(), self.failure.as_deref()?))
     }
 
     /// Nothing will be written any more: takes what members have left in their outputs, whoever
@@ -407,5 +430,11 @@ impl Lane {
             self.buffer.give_back();
             self.out = Out::default();
         }
+    }
+
+    /// What took the lines.
+    #[cfg(test)]
+    pub(super) fn into_sink(self) -> S {
+        self.sink
     }
 }

@@ -15,6 +15,8 @@ pub mod format;
 mod inbox;
 mod json;
 mod lane;
+#[cfg(test)]
+mod lane_tests;
 pub mod lines;
 mod out;
 mod pump;
@@ -29,7 +31,7 @@ use std::time::Duration;
 pub use say::{ALWAYS, Level};
 
 use crate::sys::memory;
-use crate::sys::output::Which;
+use crate::sys::output::{Sink, Which};
 use crate::sys::watch::{Bell, Outputs};
 use alone::Alone;
 use counters::Counters;
@@ -99,8 +101,9 @@ impl Voice {
     fn on_a_thread(style: Style, names: Vec<String>) -> io::Result<Self> {
         let outputs = [Arc::new(Outputs::new()?), Arc::new(Outputs::new()?)];
         let inbox = Arc::new(Inbox::new(Bell::new()?));
-        let lane =
-            |which, outputs: &Arc<_>| Lane::new(which, Arc::clone(outputs), Arc::clone(&inbox));
+        let lane = |which, outputs: &Arc<_>| {
+            Lane::new(Sink::open(which), Arc::clone(outputs), Arc::clone(&inbox))
+        };
         let pump = Pump {
             inbox: Arc::clone(&inbox),
             lanes: [lane(Which::Stdout, &outputs[0])?, lane(Which::Stderr, &outputs[1])?],

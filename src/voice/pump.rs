@@ -53,16 +53,14 @@ impl Pump {
 
     /// Everything that can be done now.
     fn round(&mut self) {
-        let new = self.inbox.take_outputs();
-        // Looked at before the outputs are: what they hold was written earlier.
-        let mut own = self.inbox.waiting();
-        if !new.is_empty() {
-            // But for those who have only just begun to write.
-            self.say(std::mem::take(&mut own));
-        }
+        let (new, before) = self.inbox.take_outputs();
+        // What was said before somebody could write anything comes first.
+        self.say(before);
         for output in new {
             self.add(output);
         }
+        // Looked at before the outputs are: what they hold was written earlier.
+        let own = self.inbox.waiting();
         let rounds = if own > 0 { ROUNDS_BEFORE_OUR_OWN } else { ROUNDS };
         for lane in &mut self.lanes {
             for _ in 0..rounds {
@@ -121,13 +119,12 @@ impl Pump {
     }
 
     fn sum_up(&self) {
-        for (place, (lane, stream)) in self.lanes.iter().zip(Stream::BOTH).enumerate() {
+        for (place, lane) in self.lanes.iter().enumerate() {
             let all = self.counters.iter().map(|member| member[place].counts());
             let lost: u64 = all.map(|counts| counts.dropped_lines).sum();
-            if let Some(failure) = lane.failure()
+            if let Some((name, failure)) = lane.failure()
                 && lost > 0
             {
-                let name = stream.name();
                 let lines = counted(lost, "line");
                 tracing::warn!(
                     "{name}: {lines} that members wrote could not be written: {failure}"

@@ -19,6 +19,7 @@ mod killed;
 mod load;
 mod output;
 mod real_programs;
+mod relay;
 mod start;
 mod stop;
 mod strays;
