@@ -33,9 +33,14 @@ fn main() {
 /// Help and version go to standard output and are no failure; usage errors are one of our own.
 fn usage(error: &clap::Error) -> u8 {
     let code = if error.use_stderr() { OWN_FAILURE } else { 0 };
-    // Nobody is left to tell if this fails.
-    let _ = error.print();
-    let _ = io::stdout().flush();
+    let say = || {
+        let _ = error.print();
+        let _ = io::stdout().flush();
+    };
+    if signals::interruptible(say).is_err() {
+        // Nobody is left to tell if this fails.
+        say();
+    }
     code
 }
 
@@ -83,9 +88,10 @@ fn load(args: &cli::Run) -> Result<Reading> {
     Ok(spec::read(&source.text, &source.file, &overlay)?)
 }
 
-/// Whether to read this spec may take as long as somebody likes: a pipe, a terminal.
+/// Whether to read this spec may take as long as somebody likes: a pipe, a terminal; and what is
+/// found by look-up may be anything.
 fn may_block(named: Option<&Path>) -> bool {
-    named.is_some_and(|path| path == Path::new("-") || !path.is_file())
+    named.is_none_or(|path| path == Path::new("-") || !path.is_file())
 }
 
 fn overlay(args: &cli::Run) -> Result<Overlay> {

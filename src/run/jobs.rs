@@ -13,7 +13,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Jobs {
     session: Session,
-    /// Standard input, where it is our terminal.
+    /// Our terminal, where main may have it.
     terminal: Option<Terminal>,
     /// Main's leader, living or not.
     main: Option<Pid>,
@@ -28,10 +28,12 @@ impl Jobs {
     }
 
     /// Whether main starts in the foreground: as a background job we have none to give, and in a
-    /// pipeline the pager behind us may need it. There main gets it when it first reads.
+    /// pipeline the pager behind us may need it. There main gets it when it first reads; also when it
+    /// is not its standard input.
     pub(super) fn give_at_start(&mut self) -> bool {
-        self.given =
-            self.terminal.is_some_and(|terminal| terminal.is_ours() && terminal.shows_output());
+        self.given = self.terminal.is_some_and(|terminal| {
+            terminal.is_input() && terminal.is_ours() && terminal.shows_output()
+        });
         self.given
     }
 

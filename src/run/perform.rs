@@ -20,7 +20,7 @@ use crate::sys::process::{self, Role};
 use crate::sys::reap::{Reaped, reap};
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{Spawner, Started, Stdin};
-use crate::sys::{clock, kill, procfs};
+use crate::sys::{clock, kill, output, procfs};
 
 /// So many children are reaped in one wake-up, so that a storm of orphans cannot keep us from
 /// signals and deadlines: some milliseconds.
@@ -106,6 +106,10 @@ impl<'a> Shell<'a> {
         while self.wake(None) {}
         match prepare::prepare(self.launch, &self.inherited) {
             Ok(prepared) => {
+                let others = prepared.iter().any(|prepared| prepared.change.is_some());
+                if others && self.around.role == Role::Init && !self.outputs.relayed() {
+                    open_outputs();
+                }
                 self.prepared = prepared;
                 self.tell(Event::Start);
             }
@@ -410,6 +414,14 @@ fn go_first() {
             tracing::debug!("cannot ask for the processor first: {error}");
         }
     });
+}
+
+/// A member that runs as somebody else meets our own standard output; in a container it must be able
+/// to open that.
+fn open_outputs() {
+    if let Err(error) = output::open_to_all() {
+        tracing::debug!("members of other users cannot open /dev/stdout anew: {error}");
+    }
 }
 
 fn failed(pid: Pid, member: Option<MemberId>, signal: Signal, error: &std::io::Error) -> Event {

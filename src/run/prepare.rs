@@ -57,7 +57,7 @@ impl Host<'_> {
             None => (None, None),
         };
         check_oom_score(member)?;
-        let file = find(member, self.inherited, change.is_some())?;
+        let file = find(member, self.inherited, change.as_ref())?;
         Ok(Prepared { file, env: with_account(account.as_ref(), &member.env), change })
     }
 
@@ -73,8 +73,8 @@ impl Host<'_> {
             .map_err(|unknown| SpawnFailure { hint: unknown.hint, ..other(unknown.reason) })?;
         let change = own.change_to(&account).map_err(|why| SpawnFailure {
             hint: Some(
-                "Start fateshare as root with these capabilities, or start the whole container as \
-                 that user and leave `user` out"
+                "Start fateshare as root with CAP_SETUID, CAP_SETGID and CAP_KILL and where that user \
+                 exists, or start the whole container as that user and leave `user` out"
                     .to_owned(),
             ),
             ..other(format!("user {user}: {why}"))
@@ -101,8 +101,9 @@ fn check_oom_score(member: &Member) -> Result<(), SpawnFailure> {
 fn find(
     member: &Member,
     inherited: &Inherited,
-    another_user: bool,
+    user: Option<&Change>,
 ) -> Result<PathBuf, SpawnFailure> {
+    let another_user = user.is_some();
     let dir = member.working_dir.as_deref();
     if let Some(dir) = dir
         && let Err(error) = executable::check_directory(dir)
@@ -119,7 +120,7 @@ fn find(
         None => inherited.get("PATH"),
     };
     let program = member.argv.first().map_or(OsStr::new(""), OsString::as_os_str);
-    let found = executable::find(program, path, dir.unwrap_or(Path::new(".")));
+    let found = executable::find(program, path, dir.unwrap_or(Path::new(".")), user);
     if let Err(Unusable::OutOfReach { file, .. }) = &found
         && another_user
     {

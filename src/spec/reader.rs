@@ -161,7 +161,12 @@ fn note_name(fields: &Fields<'_>, names: &mut Vec<String>, findings: &mut Findin
 fn read_shell(cursor: &Cursor<'_>, findings: &mut Findings) -> Vec<String> {
     if let Node::Text(text) = cursor.node {
         let message = "`shell` must be a list, not text";
-        findings.advise(&cursor.place, message, format!("write `[{}, -c]`", shown(text)));
+        let mut words: Vec<&str> = text.split_whitespace().collect();
+        if words.last() != Some(&"-c") {
+            words.push("-c");
+        }
+        let hint = format!("write `[{}]`", shown(&words.join(", ")));
+        findings.advise(&cursor.place, message, hint);
         return default_shell();
     }
     let Some(words) = cursor.words(findings) else {

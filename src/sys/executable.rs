@@ -4,9 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::privileges::Change;
 use super::seam;
 
 /// Where programs are looked for when there is no PATH at all, as the C library does.
@@ -38,8 +39,14 @@ pub enum Unusable {
 
 /// The file that stands for this program, seen from `dir`; a relative one stays relative, because
 /// it is executed after the change of directory. Only what cannot change by who asks is judged:
-/// permissions are the kernel's to check.
-pub fn find(program: &OsStr, path: Option<&OsStr>, dir: &Path) -> Result<PathBuf, Unusable> {
+/// permissions are the kernel's to check. But where somebody else will execute it, what is not for
+/// them is passed over for what is, as it would be if they looked.
+pub fn find(
+    program: &OsStr,
+    path: Option<&OsStr>,
+    dir: &Path,
+    user: Option<&Change>,
+) -> Result<PathBuf, Unusable> {
     if program.as_bytes().contains(&b'/') {
         let file = PathBuf::from(program);
         return match look(&dir.join(&file)) {
@@ -53,11 +60,17 @@ pub fn find(program: &OsStr, path: Option<&OsStr>, dir: &Path) -> Result<PathBuf
     }
     let path = path.map_or_else(|| OsString::from(DEFAULT_PATH), OsString::from);
     let mut refused = None;
+    let mut not_theirs = None;
     for folder in std::env::split_paths(&path) {
         // An empty entry means the current directory, which `execve` takes a bare name for.
         let file = folder.join(program);
         match look(&dir.join(&file)) {
-            Seen::Executable => return Ok(file),
+            Seen::Executable => {
+                if user.is_none_or(|user| may_execute(user, &dir.join(&file))) {
+                    return Ok(file);
+                }
+                not_theirs.get_or_insert(file);
+            }
             Seen::Missing => {}
             Seen::OutOfReach => {
                 refused.get_or_insert(Unusable::OutOfReach { path: file.clone(), file });
@@ -67,9 +80,32 @@ pub fn find(program: &OsStr, path: Option<&OsStr>, dir: &Path) -> Result<PathBuf
             }
         }
     }
+    if let Some(file) = not_theirs {
+        return Ok(file);
+    }
     Err(refused.unwrap_or_else(|| Unusable::Missing {
         looked: format!("PATH={}", path.to_string_lossy()),
     }))
+}
+
+/// Whether somebody else may execute this file, as far as modes tell: it and its directories.
+fn may_execute(user: &Change, file: &Path) -> bool {
+    let Ok(file) = std::path::absolute(file) else { return true };
+    let real = seam::call("realpath", || fs::canonicalize(&file));
+    let real = real.as_deref().unwrap_or(&file);
+    file.ancestors().skip(1).chain(real.ancestors()).all(|part| {
+        // What cannot be looked at, the kernel will judge.
+        seam::call("stat_program", || fs::metadata(part)).map_or(true, |meta| {
+            let shift = if meta.uid() == user.uid {
+                6
+            } else if meta.gid() == user.gid || user.groups.contains(&meta.gid()) {
+                3
+            } else {
+                0
+            };
+            user.uid == 0 || meta.mode() >> shift & 1 == 1
+        })
+    })
 }
 
 enum Seen {
@@ -136,22 +172,48 @@ mod tests {
         fs::create_dir_all(dir.path().join("a/tool")).expect("a folder of that name");
         fs::create_dir_all(dir.path().join("b")).expect("a folder");
         file(&dir.path().join("b"), "tool", 0o755, "");
-        let found = find("tool".as_ref(), Some("a:b".as_ref()), dir.path());
+        let found = find("tool".as_ref(), Some("a:b".as_ref()), dir.path(), None);
         assert_eq!(found.expect("it is there"), Path::new("b/tool"));
         file(&dir.path().join("b"), "plain", 0o644, "");
-        let refused = find("plain".as_ref(), Some("a:b".as_ref()), dir.path());
+        let refused = find("plain".as_ref(), Some("a:b".as_ref()), dir.path(), None);
         assert!(matches!(refused, Err(Unusable::NotExecutable { .. })), "{refused:?}");
-        let missing = find("nothing".as_ref(), Some("a:b".as_ref()), dir.path());
+        let missing = find("nothing".as_ref(), Some("a:b".as_ref()), dir.path(), None);
         assert!(matches!(missing, Err(Unusable::Missing { .. })), "{missing:?}");
+    }
+
+    #[test]
+    fn what_is_not_for_a_user_is_passed_over_for_what_is() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let all = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode is set");
+        };
+        all(dir.path(), 0o755);
+        for (folder, mode) in [("private", 0o700), ("public", 0o755)] {
+            fs::create_dir(dir.path().join(folder)).expect("a folder");
+            all(&dir.path().join(folder), mode);
+            file(&dir.path().join(folder), "tool", 0o755, "");
+        }
+        file(&dir.path().join("private"), "secret", 0o755, "");
+        let own = fs::metadata(dir.path()).expect("it is there");
+        let user = |uid| Change { uid, gid: 54_321, groups: Vec::new() };
+        let find = |program: &str, user: Option<Change>| {
+            find(program.as_ref(), Some("private:public".as_ref()), dir.path(), user.as_ref())
+                .expect("it is there")
+        };
+        assert_eq!(find("tool", None), Path::new("private/tool"));
+        assert_eq!(find("tool", Some(user(own.uid()))), Path::new("private/tool"));
+        assert_eq!(find("tool", Some(user(54_321))), Path::new("public/tool"));
+        // The kernel has the last word, and its reason is told.
+        assert_eq!(find("secret", Some(user(54_321))), Path::new("private/secret"));
     }
 
     #[test]
     fn a_program_with_a_slash_is_seen_from_the_members_directory() {
         let dir = tempfile::tempdir().expect("a folder");
         file(dir.path(), "run", 0o755, "");
-        let found = find("./run".as_ref(), None, dir.path()).expect("it is there");
+        let found = find("./run".as_ref(), None, dir.path(), None).expect("it is there");
         assert_eq!(found, Path::new("./run"), "it stays relative");
-        assert!(find("./run".as_ref(), None, Path::new("/")).is_err());
+        assert!(find("./run".as_ref(), None, Path::new("/"), None).is_err());
     }
 
     #[test]

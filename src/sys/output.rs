@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
 
 use super::memory::page_size;
 use super::seam;
@@ -53,6 +54,21 @@ impl Which {
             Self::Stderr => "/proc/self/fd/2",
         }
     }
+}
+
+/// Lets every user open our standard output and standard error anew, where they are pipes or
+/// terminals: `echo hi > /dev/stdout`. Who can write to them through what it inherited can do no more
+/// by that. For a container, whose they are; elsewhere they are somebody's.
+pub fn open_to_all() -> io::Result<()> {
+    for which in [Which::Stdout, Which::Stderr] {
+        let meta = seam::call("stat_output", || Ok(fstat(which.as_fd())?))?;
+        let mode = Mode::from_bits_truncate(meta.st_mode);
+        let kind = SFlag::from_bits_truncate(meta.st_mode & SFlag::S_IFMT.bits());
+        if (kind == SFlag::S_IFIFO || which.is_terminal()) && !mode.contains(Mode::S_IWOTH) {
+            seam::call("fchmod", || Ok(fchmod(which.as_fd(), mode | Mode::S_IWOTH)?))?;
+        }
+    }
+    Ok(())
 }
 
 /// Where to write to.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 
 use nix::libc;
-use nix::unistd::{Gid, Uid, getresgid, getresuid};
+use nix::unistd::{Gid, Uid, getgroups, getresgid, getresuid};
 
 use super::seam;
 use super::users::Account;
@@ -16,12 +16,15 @@ pub struct Own {
     uid: Option<Uid>,
     /// Our group, likewise.
     gid: Option<Gid>,
+    /// Our supplementary groups, ascending, without our own.
+    groups: Vec<u32>,
     /// Our effective capabilities (`capabilities(7)`), a bit each.
     capabilities: u64,
 }
 
 /// The capabilities that a change of user takes, with their numbers (`capabilities(7)`).
-const NEEDED: [(&str, u32); 3] = [("CAP_KILL", 5), ("CAP_SETGID", 6), ("CAP_SETUID", 7)];
+const NEEDED: [(&str, u32); 3] = [("CAP_KILL", 5), ("CAP_SETGID", CAP_SETGID), ("CAP_SETUID", 7)];
+const CAP_SETGID: u32 = 6;
 
 /// What has to be changed to become somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +41,9 @@ impl Own {
         let groups = seam::call("getresgid", || Ok(getresgid()?))?;
         let same_user = users.real == users.effective && users.real == users.saved;
         let same_group = groups.real == groups.effective && groups.real == groups.saved;
+        let supplementary = seam::call("getgroups", || Ok(getgroups()?))?;
         Ok(Self {
+            groups: sorted(supplementary.into_iter().map(Gid::as_raw), groups.effective.as_raw()),
             uid: same_user.then_some(users.real),
             gid: same_group.then_some(groups.real),
             capabilities: capabilities()?,
@@ -50,15 +55,20 @@ impl Own {
         self.gid.unwrap_or_else(nix::unistd::getegid).as_raw()
     }
 
-    /// What it takes to become this account: nothing if it is ourselves, else the reason why it
-    /// cannot be done.
+    /// What it takes to become this account: nothing if it is ourselves, with the same groups, else
+    /// the reason why it cannot be done.
     ///
     /// Another user needs `CAP_SETUID` and `CAP_SETGID` to become it, and `CAP_KILL` to stop it later;
     /// a container may also forbid changes of groups, or know no such number.
     pub fn change_to(&self, account: &Account) -> Result<Option<Change>, String> {
         let same_user = self.uid == Some(Uid::from_raw(account.uid));
         let same_group = self.gid == Some(Gid::from_raw(account.gid));
-        if same_user && same_group {
+        let same_groups = sorted(account.groups.iter().copied(), account.gid) == self.groups;
+        let may_set_groups = self.capabilities & (1 << CAP_SETGID) != 0
+            && !seam::call("read_setgroups", || fs::read_to_string("/proc/self/setgroups"))
+                .is_ok_and(|text| text.trim() == "deny");
+        // Who may not change them keeps them: that is no reason not to be oneself.
+        if same_user && same_group && (same_groups || !may_set_groups) {
             return Ok(None);
         }
         let lacking: Vec<&str> = NEEDED
@@ -70,9 +80,7 @@ impl Own {
         if !lacking.is_empty() {
             return Err(format!("fateshare lacks {}", lacking.join(", ")));
         }
-        if seam::call("read_setgroups", || fs::read_to_string("/proc/self/setgroups"))
-            .is_ok_and(|text| text.trim() == "deny")
-        {
+        if !may_set_groups {
             return Err("this user namespace does not allow setgroups".to_owned());
         }
         for (kind, file, number) in [
@@ -88,6 +96,14 @@ impl Own {
         let Account { uid, gid, groups, .. } = account;
         Ok(Some(Change { uid: *uid, gid: *gid, groups: groups.clone() }))
     }
+}
+
+/// Groups as a set, without the primary one.
+fn sorted(groups: impl Iterator<Item = u32>, primary: u32) -> Vec<u32> {
+    let mut groups: Vec<u32> = groups.filter(|group| *group != primary).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
 }
 
 /// Whether a number exists in a user namespace with this map (`user_namespaces(7)`).
@@ -121,7 +137,8 @@ mod tests {
     use super::*;
 
     fn own(uid: u32, gid: u32, capabilities: u64) -> Own {
-        Own { uid: Some(Uid::from_raw(uid)), gid: Some(Gid::from_raw(gid)), capabilities }
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        Own { uid, gid, groups: vec![7], capabilities }
     }
 
     fn account(uid: u32, gid: u32) -> Account {
@@ -131,6 +148,17 @@ mod tests {
     #[test]
     fn becoming_oneself_takes_nothing() {
         assert_eq!(own(1000, 1000, 0).change_to(&account(1000, 1000)), Ok(None));
+    }
+
+    #[test]
+    fn other_groups_are_a_change_for_those_who_may() {
+        let other = Account { groups: vec![7, 8], ..account(1000, 1000) };
+        assert_eq!(own(1000, 1000, 0).change_to(&other), Ok(None), "they are kept");
+        let change = own(1000, 1000, 1 << CAP_SETGID).change_to(&other);
+        let expected = Change { uid: 1000, gid: 1000, groups: vec![7, 8] };
+        assert_eq!(change, Ok(Some(expected)));
+        let same = Account { groups: vec![7, 1000, 7], ..account(1000, 1000) };
+        assert_eq!(own(1000, 1000, 1 << CAP_SETGID).change_to(&same), Ok(None));
     }
 
     #[test]

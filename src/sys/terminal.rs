@@ -1,7 +1,9 @@
-//! The terminal on standard input: who is in its foreground, and whether it is still there.
+//! Our terminal: who is in its foreground, and whether it is still there.
 
+use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -10,31 +12,53 @@ use nix::unistd::{getpgid, getpgrp, getsid, tcgetpgrp, tcsetpgrp};
 use super::{process, procfs, seam};
 use crate::core::{JobControl, Pid};
 
-/// Standard input, when it is our controlling terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Our controlling terminal.
+#[derive(Clone, Copy, Debug)]
 pub struct Terminal {
+    /// Standard input, or `/dev/tty`, which stays open.
+    tty: BorrowedFd<'static>,
+    /// Whether it is standard input.
+    is_input: bool,
     /// Our own process group, which gets the foreground back.
     own_group: nix::unistd::Pid,
 }
 
 impl Terminal {
-    /// Looks at standard input. Anything but our own controlling terminal is none: a file, a
-    /// terminal of another session, nothing at all.
+    /// Looks at standard input; when that is something else (a file, a pipe, a terminal of another
+    /// session), whether we have one all the same: pagers and passwords are typed there.
     pub fn find() -> Option<Self> {
+        // SAFETY: the standard library opened it before `main` if nobody else had, and nothing here
+        // ever closes it.
+        let stdin = unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) };
+        let own_group = getpgrp();
         // Only a controlling terminal tells its foreground group (ENOTTY else).
-        foreground().ok()?;
-        Some(Self { own_group: getpgrp() })
+        if foreground(stdin).is_ok() {
+            return Some(Self { tty: stdin, is_input: true, own_group });
+        }
+        let opened = seam::call("open_tty", || {
+            File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open("/dev/tty")
+        });
+        let number = opened.ok()?.into_raw_fd();
+        // SAFETY: it was just opened, and nobody closes it.
+        let tty = unsafe { BorrowedFd::borrow_raw(number) };
+        foreground(tty).ok()?;
+        Some(Self { tty, is_input: false, own_group })
+    }
+
+    /// Whether main reads from it by itself.
+    pub fn is_input(self) -> bool {
+        self.is_input
     }
 
     /// A descriptor of its own, to wait for a hang-up with.
     pub fn to_watch(self) -> io::Result<OwnedFd> {
-        seam::call("dup_terminal", || io::stdin().as_fd().try_clone_to_owned())
+        seam::call("dup_terminal", || self.tty.try_clone_to_owned())
     }
 
     /// Whether our own group is in the foreground: only then it is ours to give. As a background
     /// job we must not take it from the shell.
     pub fn is_ours(self) -> bool {
-        foreground().is_ok_and(|group| group == self.own_group)
+        foreground(self.tty).is_ok_and(|group| group == self.own_group)
     }
 
     /// Whether standard output is a terminal too.
@@ -44,19 +68,19 @@ impl Terminal {
 
     /// Puts a member's group into the foreground.
     pub fn give(self, group: Pid) -> io::Result<()> {
-        give(nix::unistd::Pid::from_raw(group.0))
+        give(self.tty, nix::unistd::Pid::from_raw(group.0))
     }
 
     /// Takes the foreground back if the group of this leader has it, or one that is gone; whoever
     /// else has it keeps it.
     pub fn take_back(self, from: Option<Pid>) -> io::Result<()> {
-        let now = foreground()?;
+        let now = foreground(self.tty)?;
         // A job of a shell that was main has a group of its own, and is gone by now; the shell
         // that started us must not find its terminal with a group that does not exist.
         if from == Some(Pid(now.as_raw()))
             || nix::sys::signal::killpg(now, None) == Err(Errno::ESRCH)
         {
-            give(self.own_group)?;
+            give(self.tty, self.own_group)?;
         }
         Ok(())
     }
@@ -67,17 +91,15 @@ pub fn is_input() -> bool {
     io::stdin().is_terminal()
 }
 
-fn foreground() -> io::Result<nix::unistd::Pid> {
-    let stdin = io::stdin();
-    seam::call("tcgetpgrp", || Ok(tcgetpgrp(stdin.as_fd())?))
+fn foreground(tty: BorrowedFd<'_>) -> io::Result<nix::unistd::Pid> {
+    seam::call("tcgetpgrp", || Ok(tcgetpgrp(tty)?))
 }
 
 /// All signals but SIGTTOU would do; the caller may be in the background.
-fn give(group: nix::unistd::Pid) -> io::Result<()> {
-    let stdin = io::stdin();
+fn give(tty: BorrowedFd<'_>, group: nix::unistd::Pid) -> io::Result<()> {
     let mask = nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGTTOU);
     let before = mask.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
-    let given = seam::call("tcsetpgrp", || Ok(tcsetpgrp(stdin.as_fd(), group)?));
+    let given = seam::call("tcsetpgrp", || Ok(tcsetpgrp(tty, group)?));
     before.thread_set_mask()?;
     given
 }

@@ -221,10 +221,10 @@ fn reader(moods: Vec<Mood>, room: usize) -> Reader {
     Reader { moods: RefCell::new(moods.into()), taken: RefCell::default(), room }
 }
 
-/// Each case makes pipes and writes to them: some thousand take a minute.
+/// Each case makes pipes and writes to them: a thousand take a minute or two.
 fn cases() -> u32 {
     let long = std::env::var("FATESHARE_TEST_LONG").is_ok_and(|value| value == "1");
-    if long { 5_000 } else { 60 }
+    if long { 1_000 } else { 60 }
 }
 
 proptest! {

@@ -78,7 +78,7 @@ fn relayed(group: Group) -> Group {
     group
         .env("FATESHARE_LOG_FORMAT", "text")
         .main("web", "print=hello exit-on=TERM:0 wait")
-        .sidecar("config-server", Shell("echo hello; echo error >&2; exec sleep 60"))
+        .sidecar("config-server", Argv(&["sh", "-c", "echo hello; echo error >&2; exec sleep 60"]))
         .key("user: nobody")
         .sidecar("last", "print=hello sleep=60 exit=3")
 }

@@ -19,6 +19,8 @@ in_both_modes![
     the_signal_during_start_is_not_lost,
     a_stop_that_was_there_before_starts_nothing,
     a_stop_ends_the_wait_for_a_spec,
+    a_stop_ends_the_wait_for_a_spec_that_was_looked_up,
+    a_stop_ends_the_wait_for_a_reader_of_help,
     a_stop_while_many_start,
     a_second_sigterm_changes_nothing,
     a_later_sigint_ends_the_grace,
@@ -251,4 +253,28 @@ fn the_sender_is_named() {
     group.signal(Signal::SIGTERM);
     let from = format!("SIGTERM from pid {} (", std::process::id());
     group.end().code(0).verdict(&[&from, "; stopping web"]);
+}
+
+fn a_stop_ends_the_wait_for_a_spec_that_was_looked_up(mode: Mode) {
+    let group = Group::new(mode);
+    let fifo = group.dir().join("fateshare.yml");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let mut group = group.bare(&["run"]).start();
+    let fateshare = group.fateshare();
+    group.wait_state(fateshare, 'S');
+    group.signal(Signal::SIGTERM);
+    group.end().code(143);
+}
+
+fn a_stop_ends_the_wait_for_a_reader_of_help(mode: Mode) {
+    for (arguments, code) in [(&["run", "--help"][..], 143), (&["run", "--no-such-option"], 143)] {
+        let (reader, writer) = crate::output::full_pipe();
+        let group = Group::new(mode).bare(arguments).stdout(writer.try_clone().expect("one more"));
+        let mut group = group.stderr(writer).start();
+        let fateshare = group.fateshare();
+        group.wait_state(fateshare, 'S');
+        group.signal(Signal::SIGTERM);
+        group.end().code(code);
+        drop(reader);
+    }
 }

@@ -3,6 +3,7 @@
 //! The users are a test's own: `/etc/passwd` and `/etc/group` are replaced in a mount namespace.
 
 mod denied;
+mod found;
 mod identity;
 mod privileges;
 mod refused;

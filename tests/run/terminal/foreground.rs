@@ -16,6 +16,7 @@ in_both_modes![
     sh_as_main_has_job_control,
     a_script_that_is_main_reads,
     a_failed_start_leaves_the_terminal_alone,
+    who_reads_the_terminal_beside_its_input_gets_it,
 ];
 
 fn main_is_in_the_foreground_from_its_first_moment(mode: Mode) {
@@ -146,4 +147,19 @@ fn a_failed_start_leaves_the_terminal_alone(mode: Mode) {
     terminal.wait_shown("[127]\n");
     terminal.type_line("9");
     group.end().code(9);
+}
+
+/// `seq 500 | fateshare run -- less`: its input is a pipe, and the keys come from `/dev/tty`.
+fn who_reads_the_terminal_beside_its_input_gets_it(mode: Mode) {
+    let mut terminal = Terminal::new();
+    let mut group = Group::new(mode)
+        .main("web", Shell("read piped; read typed < /dev/tty; echo got $piped and $typed"))
+        .sidecar("config-server", "exit-on=TERM:0 wait")
+        .script_on(&terminal, "echo this | fateshare run group.yml")
+        .start();
+    group.wait_started(&["config-server"]);
+    terminal.type_line("that");
+    terminal.wait_shown("got this and that\n");
+    let ended = terminal.end(group);
+    ended.code(0).verdict(&["web (pid ", ") exited with 0; stopping config-server"]);
 }

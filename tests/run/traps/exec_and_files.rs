@@ -102,7 +102,15 @@ fn working_directory_is_kept(mode: Mode) {
 /// in an image without them cannot.
 #[test]
 fn name_services_in_a_static_binary() {
-    let words = ["getpw", "getgr", "getaddrinfo", "User::from_", "ToSocketAddrs", "lookup_host"];
+    let words = [
+        "getpw",
+        "getgrnam",
+        "getgrgid",
+        "getaddrinfo",
+        "User::from_",
+        "ToSocketAddrs",
+        "lookup_host",
+    ];
     nowhere(&words, None);
 }
 
