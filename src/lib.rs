@@ -12,7 +12,7 @@
 //! | --- | --- | --- |
 //! | `main.rs` | parse, dispatch, print one error, return the status | decide anything about a group |
 //! | [`run`] | the shell: one loop on one thread; waits, tells the core, performs its actions | decide; block |
-//! | [`voice`] | the writing thread: everything fateshare says itself | hold up the supervisor |
+//! | [`voice`] | the writing thread: what fateshare says, and members' output where it is relayed | hold up the supervisor |
 //! | [`sys`] | the only room with system calls, `unsafe`, `nix` and `libc` | know policy |
 //! | [`core`] | the decisions: `step(now, event) -> actions` | read a clock, do I/O |
 //! | [`spec`] | what to run: text in, valid types out | start anything |
@@ -21,8 +21,8 @@
 //! # Two threads
 //!
 //! The *supervisor* (the main thread) decides, spawns, reaps and signals; it never waits for a
-//! reader. The *voice* writes to standard error and may be stuck in that for ever: it is left
-//! behind when we leave.
+//! reader. The *voice* reads members' output where it is relayed, and writes that and our own lines;
+//! it may be stuck in that for ever, and is left behind when we leave.
 //!
 //! # The life of one signal
 //!

@@ -38,7 +38,7 @@ const THREADS: usize = 4;
 /// and `close_range`, ENOSYS to `clone3` too; `CLONE3` is EPERM for that one, which old engines answer
 /// and which keeps glibc from starting threads.
 #[rustfmt::skip]
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 22] = [
     //  name                            STOP    docker run                                  proof
     Row("PID 1",                        "TERM", "",                                         "NSpid=1 Seccomp=2"),
     Row("an init",                      "TERM", "--init",                                   "NSpid!=1 Seccomp=2"),
@@ -60,6 +60,8 @@ const ROWS: [Row; 20] = [
     Row("locked, limits, old seccomp",  "TERM", "LOCKED --memory=64m --pids-limit=32 --security-opt=seccomp=ENOSYS", "Uid=65534 NoNewPrivs=1"),
     Row("locked, an init",              "TERM", "LOCKED --init",                            "NSpid!=1 Uid=65534 NoNewPrivs=1"),
     Row("locked, a shared namespace",   "TERM", "LOCKED --pid=container:NEIGHBOUR",         "NSpid!=1 Uid=65534 NoNewPrivs=1"),
+    Row("relayed",                      "TERM", "--env=FATESHARE_LOG_FORMAT=text",          "NSpid=1"),
+    Row("locked, relayed",              "TERM", "LOCKED --env=FATESHARE_LOG_FORMAT=text --security-opt=seccomp=ENOSYS", "NSpid=1 Uid=65534 NoNewPrivs=1"),
 ];
 
 const LOCKED: &str = "--user=65534 --read-only --cap-drop=ALL --security-opt=no-new-privileges";
