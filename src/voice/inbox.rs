@@ -16,6 +16,10 @@ use crate::sys::watch::Bell;
 /// So many bytes may wait. A reader that is further behind gets a count instead of lines.
 const LARGEST: usize = 64 * 1024;
 
+/// So long the thread is waited for before it has heard that it is to finish: a write where nothing
+/// but a blocking one is to be had may hold it.
+const UNHEARD: Duration = Duration::from_secs(1);
+
 /// Whether a line may be dropped when too much is waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Weight {
@@ -75,6 +79,8 @@ enum Last {
     NotYet,
     /// Everything that is there is to be written.
     Wanted,
+    /// The thread knows.
+    Heard,
     /// It is.
     Done,
 }
@@ -162,7 +168,7 @@ impl Inbox {
         self.lock().next()
     }
 
-    /// Notes that some bytes got out.
+    /// Notes that something was read or written.
     pub(super) fn progress(&self) {
         // Who begins to wait now finds out at the next one.
         if self.awaited.load(Ordering::Relaxed) {
@@ -181,9 +187,15 @@ impl Inbox {
         }
     }
 
-    /// Whether everything that is there is to be written now.
+    /// Whether everything that is there is to be written now. The thread asks.
     pub(super) fn is_last(&self) -> bool {
-        self.lock().last == Last::Wanted
+        let mut state = self.lock();
+        if state.last == Last::Wanted {
+            state.last = Last::Heard;
+            state.moves += 1;
+            self.moved.notify_one();
+        }
+        state.last == Last::Heard
     }
 
     /// Notes that everything is written.
@@ -203,9 +215,14 @@ impl Inbox {
 
     /// The same for everything, what members have written before they ended included.
     pub(super) fn wait_until_all_done(&self, patience: Duration, limit: Duration) {
+        let begin = clock::monotonic();
         self.lock().last = Last::Wanted;
         self.wake();
-        self.wait_until(|state| state.last == Last::Done, patience, limit);
+        // On a machine that has too much to do the thread may not have its turn for a while, which is
+        // no reader's fault.
+        self.wait_until(|state| state.last != Last::Wanted, UNHEARD.max(patience), limit);
+        let left = limit.saturating_sub(clock::monotonic().saturating_sub(begin));
+        self.wait_until(|state| state.last == Last::Done, patience, left);
     }
 
     fn wait_until(&self, done: impl Fn(&State) -> bool, patience: Duration, limit: Duration) {

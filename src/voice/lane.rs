@@ -235,6 +235,7 @@ impl<S: Take> Lane<S> {
         let Some(relayed) = self.streams.get_mut(number).and_then(Option::as_mut) else {
             return 0;
         };
+        self.inbox.progress();
         let buffer = self.buffer.bytes();
         let most = most.min(buffer.len());
         match outlet::read_some(&relayed.ours, &mut buffer[..most]) {

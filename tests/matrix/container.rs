@@ -38,6 +38,9 @@ impl Text {
     }
 }
 
+/// The members of every group here.
+const MEMBERS: [&str; 2] = ["web", "config-server"];
+
 /// A container, removed when dropped.
 pub(crate) struct Container<'e> {
     engine: &'e Engine,
@@ -110,9 +113,14 @@ impl<'e> Container<'e> {
         self.engine.docker(&[command, &[&self.name]].concat())
     }
 
-    /// All lines that it wrote, on either stream, and those of Docker.
+    /// All lines that it wrote, on either stream, and those of Docker; without the labels that
+    /// relayed ones have.
     pub(crate) fn log(&self) -> Vec<String> {
-        self.log.lines()
+        let bare = |line: String| match line.split_once(" | ") {
+            Some((label, rest)) if MEMBERS.contains(&label.trim_end()) => rest.to_owned(),
+            _ => line,
+        };
+        self.log.lines().into_iter().map(bare).collect()
     }
 
     /// What is in the last line, be it whole or not: a shell's prompt.
