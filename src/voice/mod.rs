@@ -12,6 +12,8 @@
 mod alone;
 pub mod counters;
 pub mod format;
+#[cfg(test)]
+mod fuzz;
 mod inbox;
 mod json;
 mod lane;
