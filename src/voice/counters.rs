@@ -1,5 +1,6 @@
 //! What was relayed, counted for each stream of each member.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,6 +15,20 @@ pub struct Counters {
     dropped_bytes: AtomicU64,
     dropped_lines: AtomicU64,
     held_up: AtomicU64,
+}
+
+/// Where a stream's counters are.
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    pub(super) all: Arc<[[Counters; 2]]>,
+    pub(super) member: usize,
+    pub(super) stream: usize,
+}
+
+impl Counted {
+    pub(super) fn get(&self) -> Option<&Counters> {
+        self.all.get(self.member)?.get(self.stream)
+    }
 }
 
 /// What was counted until now.

@@ -10,15 +10,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memchr::{memchr_iter, memrchr};
+use memchr::memchr_iter;
 
-use super::counters::Counters;
+use super::counters::{Counted, Counters};
 use super::format::Frame;
 use super::inbox::{Inbox, Said};
 use super::lines::{End, Line, Splitter};
 use super::out::Out;
+use super::take::{Take, whole_lines};
 use crate::sys::memory::Buffer;
-use crate::sys::output::{Sink, WHOLE};
+use crate::sys::output::Sink;
 use crate::sys::watch::{Outputs, Wanted};
 use crate::sys::{clock, outlet};
 
@@ -45,20 +46,6 @@ pub(super) struct Relayed {
     pub(super) splitter: Splitter,
 }
 
-/// Where a stream's counters are.
-#[derive(Clone, Debug)]
-pub(super) struct Counted {
-    pub(super) all: Arc<[[Counters; 2]]>,
-    pub(super) member: usize,
-    pub(super) stream: usize,
-}
-
-impl Counted {
-    fn get(&self) -> Option<&Counters> {
-        self.all.get(self.member)?.get(self.stream)
-    }
-}
-
 /// What was read and is not in lines yet.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
@@ -74,42 +61,6 @@ pub(super) enum Written {
     All,
     /// The reader takes nothing now.
     Stalled,
-}
-
-/// As much as can be written in one piece: lines that are not torn, or a part of one that is longer
-/// than anything that is sure to stay together.
-fn whole_lines(waiting: &[u8], room: impl FnOnce() -> usize) -> &[u8] {
-    if waiting.len() <= WHOLE {
-        return waiting;
-    }
-    let room = room();
-    let Some(first) = waiting.get(..room) else { return waiting };
-    let end = memrchr(b'\n', first).map_or(room, |newline| newline + 1);
-    &waiting[..end]
-}
-
-/// What takes the lines; a test has one of its own.
-pub(super) trait Take {
-    /// See [`Sink::room`].
-    fn room(&self) -> usize;
-    /// See [`Sink::write`].
-    fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>>;
-    /// What it is called.
-    fn name(&self) -> &'static str;
-}
-
-impl Take for Sink {
-    fn room(&self) -> usize {
-        self.room()
-    }
-
-    fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
-        self.write(bytes)
-    }
-
-    fn name(&self) -> &'static str {
-        self.name()
-    }
 }
 
 /// The lane.

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::counters::Counters;
+use super::counters::{Counted, Counters};
 use super::format::{Colours, Frame, Stream};
 use super::inbox::{Inbox, Said};
-use super::lane::{Counted, Lane, Relayed, Take, Written};
+use super::lane::{Lane, Relayed, Written};
 use super::lines::{LONGEST, Splitter};
+use super::take::Take;
 use crate::sys::outlet::Outlet;
 use crate::sys::watch::Outputs;
 

@@ -23,6 +23,7 @@ pub mod lines;
 mod out;
 mod pump;
 mod say;
+mod take;
 
 use std::io;
 use std::os::fd::OwnedFd;

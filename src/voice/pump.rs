@@ -4,10 +4,10 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::counters::{Counters, counted};
+use super::counters::{Counted, Counters, counted};
 use super::format::{Colours, Format, Frame, Stream};
 use super::inbox::{Inbox, Output};
-use super::lane::{Counted, Lane, Relayed, Written};
+use super::lane::{Lane, Relayed, Written};
 use super::lines::Splitter;
 use crate::sys::watch::{Bell, Wanted, wait};
 use crate::sys::{clock, memory};
