@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::core::{Event, Foreground, Pid, Stopped};
+use crate::spec::Signal;
 use crate::sys::terminal::{Session, Terminal};
 use crate::sys::{clock, process, reap};
 
@@ -15,6 +16,9 @@ pub(super) struct Jobs {
     session: Session,
     /// Our terminal, where main may have it.
     terminal: Option<Terminal>,
+    /// Whether main has the terminal only when it reads from it: where its output is relayed, what is
+    /// typed is for us.
+    on_demand: bool,
     /// Main's leader, living or not.
     main: Option<Pid>,
     /// Whether we gave the foreground away: then it is ours to take back. While we are stopped it is
@@ -23,8 +27,8 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    pub(super) fn new(session: Session, terminal: Option<Terminal>) -> Self {
-        Self { session, terminal, main: None, given: false }
+    pub(super) fn new(session: Session, terminal: Option<Terminal>, relayed: bool) -> Self {
+        Self { session, terminal, on_demand: relayed, main: None, given: false }
     }
 
     /// Whether main starts in the foreground: as a background job we have none to give, and in a
@@ -32,7 +36,8 @@ impl Jobs {
     /// is not its standard input.
     pub(super) fn give_at_start(&mut self) -> bool {
         self.given = self.terminal.is_some_and(|terminal| {
-            terminal.is_input() && terminal.is_ours() && terminal.shows_output()
+            let input = terminal.is_input() && !self.on_demand;
+            input && terminal.is_ours() && terminal.shows_output()
         });
         self.given
     }
@@ -50,6 +55,7 @@ impl Jobs {
     /// Puts living main into the foreground, if that is ours.
     pub(super) fn give(&mut self, main: Option<Pid>) {
         if let (Some(terminal), Some(main)) = (self.terminal, main)
+            && !self.on_demand
             && terminal.is_ours()
         {
             match terminal.give(main) {
@@ -73,10 +79,12 @@ impl Jobs {
     }
 
     /// Where main has the terminal, what has stopped main since the last look.
-    pub(super) fn main_stopped(&self, main: Option<Pid>) -> Option<Event> {
+    pub(super) fn main_stopped(&mut self, main: Option<Pid>) -> Option<Event> {
         let terminal = self.terminal?;
         match reap::stopped(main?) {
             Ok(signal) => signal.map(|signal| {
+                // A password is asked for, say: from now on the keys are main's.
+                self.on_demand &= ![Signal::TTIN, Signal::TTOU].contains(&signal);
                 let ours = terminal.is_ours();
                 let ours = if ours { Foreground::Ours } else { Foreground::NotOurs };
                 Event::MainStopped { signal, ours }

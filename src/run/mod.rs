@@ -82,11 +82,28 @@ pub fn run(launch: &Launch, warnings: &[String], settings: Settings) -> Result<u
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    let ended = live(launch, settings, role, inherited, style, &voice);
+    Ok(ended.unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        voice.flush(LONGEST_FLUSH);
+        core::OWN_FAILURE
+    }))
+}
+
+/// The group's whole life. Fails only before anything was started.
+fn live(
+    launch: &Launch,
+    settings: Settings,
+    role: Role,
+    inherited: Inherited,
+    style: Style,
+    voice: &Voice,
+) -> Result<u8> {
     let limit = descriptors::raise_limit().unwrap_or_else(|error| {
         tracing::warn!("cannot raise the limit on open descriptors: {error}");
         None
     });
-    let outputs = Outputs::new(&voice, style.format, settings.terminals);
+    let outputs = Outputs::new(voice, style.format, settings.terminals);
     outputs.check(launch.members.len()).map_err(|reason| anyhow!(reason))?;
     let signals = Signals::catch(&core::wanted(&launch.stop_on)).context("cannot catch signals")?;
     signals::unblock_all().context("cannot unblock signals")?;
@@ -100,9 +117,7 @@ pub fn run(launch: &Launch, warnings: &[String], settings: Settings) -> Result<u
     }
     let mut plan = Plan::new(launch, session.job_control);
     plan.windows = outputs.windows();
-    // What is typed is main's only where what it writes appears as it is.
     let relayed = outputs.relayed();
-    let typed = terminal.filter(|_| !relayed);
     let from_terminal = relayed && terminal::is_input();
     let stdin = if from_terminal { Stdin::Null } else { Stdin::Inherit };
     let around = Surroundings { role, limit, stdin };
@@ -113,7 +128,14 @@ pub fn run(launch: &Launch, warnings: &[String], settings: Settings) -> Result<u
     let mut shell = Shell::new(
         launch,
         Group::new(plan),
-        Means { around, jobs: Jobs::new(session, typed), outputs, inherited, signals, spawner },
+        Means {
+            around,
+            jobs: Jobs::new(session, terminal, relayed),
+            outputs,
+            inherited,
+            signals,
+            spawner,
+        },
     );
     shell.start();
     memory::give_back();
@@ -122,6 +144,6 @@ pub fn run(launch: &Launch, warnings: &[String], settings: Settings) -> Result<u
     let now = shell.now();
     let left = shell.leave_by().map_or(LONGEST_FLUSH, |by| by.since(now));
     let longest = if relayed { left } else { left.min(LONGEST_FLUSH) };
-    voice.finish(longest.max(LEAST_FLUSH));
+    voice.finish(longest.max(LEAST_FLUSH), relayed);
     Ok(code)
 }

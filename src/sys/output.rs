@@ -5,8 +5,9 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -56,19 +57,41 @@ impl Which {
     }
 }
 
-/// Lets every user open our standard output and standard error anew, where they are pipes or
-/// terminals: `echo hi > /dev/stdout`. Who can write to them through what it inherited can do no more
-/// by that. For a container, whose they are; elsewhere they are somebody's.
+/// Lets every user open our standard output and standard error anew, where they are nameless pipes:
+/// `echo hi > /dev/stdout`. Who can write to them through what it inherited can do no more by that.
+/// Nothing that outlives us is changed: no terminal, no FIFO of somebody's.
 pub fn open_to_all() -> io::Result<()> {
+    const PIPEFS: libc::c_long = 0x5049_5045;
     for which in [Which::Stdout, Which::Stderr] {
         let meta = seam::call("stat_output", || Ok(fstat(which.as_fd())?))?;
         let mode = Mode::from_bits_truncate(meta.st_mode);
-        let kind = SFlag::from_bits_truncate(meta.st_mode & SFlag::S_IFMT.bits());
-        if (kind == SFlag::S_IFIFO || which.is_terminal()) && !mode.contains(Mode::S_IWOTH) {
+        if file_system(which)? == PIPEFS && !mode.contains(Mode::S_IWOTH) {
             seam::call("fchmod", || Ok(fchmod(which.as_fd(), mode | Mode::S_IWOTH)?))?;
         }
     }
     Ok(())
+}
+
+/// The magic number of the file system that it is on (`statfs(2)`).
+fn file_system(which: Which) -> io::Result<libc::c_long> {
+    let mut found = MaybeUninit::<libc::statfs>::uninit();
+    seam::checked("statfs_output", || {
+        // SAFETY: it writes a whole `statfs` to memory of that size.
+        unsafe { libc::fstatfs(which.as_fd().as_raw_fd(), found.as_mut_ptr()) }
+    })?;
+    // SAFETY: the call has filled it in.
+    Ok(unsafe { found.assume_init() }.f_type)
+}
+
+/// Whether standard output and standard error are the same: one pipe, one terminal.
+pub fn same() -> bool {
+    let look = |which: Which| {
+        let meta = seam::call("stat_output", || Ok(fstat(which.as_fd())?)).ok()?;
+        Some((meta.st_dev, meta.st_ino, meta.st_rdev))
+    };
+    let stdout = look(Which::Stdout);
+    // Where it is not known, too much care does no harm.
+    stdout.is_none() || stdout == look(Which::Stderr)
 }
 
 /// Where to write to.
@@ -91,34 +114,43 @@ enum Kind {
     File,
     /// A pipe that holds so many pages.
     Pipe { pages: usize },
-    /// A terminal, a socket.
+    /// A terminal, or what a driver makes of it.
+    Device,
+    /// A socket, which can be told not to wait in each write.
+    Socket,
+    /// Not known.
     Other,
 }
 
 impl Sink {
     /// Opens it.
     pub fn open(which: Which) -> Self {
-        let path = which.path();
-        let kind = seam::call("stat_output", || std::fs::metadata(path));
-        let Ok(meta) = kind else { return Self { which, own: None, kind: Kind::Other } };
-        let meta = meta.file_type();
-        let kind = if meta.is_file() {
-            Kind::File
-        } else if meta.is_fifo() {
-            let bytes = seam::call("fcntl", || Ok(fcntl(which.as_fd(), FcntlArg::F_GETPIPE_SZ)?));
-            let bytes = bytes.ok().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
-            Kind::Pipe { pages: bytes / page_size() }
-        } else {
-            Kind::Other
+        let meta = seam::call("stat_output", || Ok(fstat(which.as_fd())?));
+        let mode = meta.map_or(0, |meta| meta.st_mode);
+        let kind = match SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => Kind::File,
+            SFlag::S_IFIFO => {
+                let bytes =
+                    seam::call("fcntl", || Ok(fcntl(which.as_fd(), FcntlArg::F_GETPIPE_SZ)?));
+                let bytes = bytes.ok().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+                Kind::Pipe { pages: bytes / page_size() }
+            }
+            SFlag::S_IFSOCK => Kind::Socket,
+            SFlag::S_IFCHR => Kind::Device,
+            _ => Kind::Other,
         };
-        if !meta.is_fifo() && !meta.is_char_device() {
+        if !matches!(kind, Kind::Pipe { .. } | Kind::Device) {
             return Self { which, own: None, kind };
         }
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-        let opened = seam::call("open_output", || {
-            File::options().write(true).custom_flags(flags).open(path)
-        });
-        Self { which, own: opened.ok(), kind }
+        let open = |path| {
+            let open = || File::options().write(true).custom_flags(flags).open(path);
+            seam::call("open_output", open)
+        };
+        // Somebody else's terminal, as after `su`: ours it is all the same.
+        let through_tty = || open("/dev/tty").ok().filter(|tty| is_same_terminal(tty, which));
+        let own = open(which.path()).ok().or_else(|| through_tty().filter(|_| which.is_terminal()));
+        Self { which, own, kind }
     }
 
     /// What it is called.
@@ -138,7 +170,7 @@ impl Sink {
     pub fn room(&self) -> usize {
         match self.kind {
             Kind::File => usize::MAX,
-            Kind::Other => WHOLE,
+            Kind::Device | Kind::Socket | Kind::Other => WHOLE,
             Kind::Pipe { pages } => {
                 let used = match self.unread() {
                     Ok(0) => 0,
@@ -162,19 +194,34 @@ impl Sink {
     }
 
     /// Writes some of the bytes, which are no more than there is [`room`](Self::room) for, without
-    /// waiting for a reader: `None` if it takes nothing now. Only another process that writes to the
-    /// same pipe can make it wait, where there is no description of our own.
+    /// waiting for a reader: `None` if it takes nothing now. What is left that can wait: a terminal of
+    /// which there is no description of our own, and a pipe likewise to which others write too.
     pub fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
-        let may_wait = self.own.is_none() && self.kind != Kind::File;
+        let may_wait = self.own.is_none() && !matches!(self.kind, Kind::File | Kind::Socket);
         if may_wait && !self.wait(Duration::ZERO)? {
             return Ok(None);
         }
-        match seam::call("write", || Ok(nix::unistd::write(self.as_fd(), bytes)?)) {
+        let written = match self.kind {
+            Kind::Socket => self.send(bytes),
+            _ => seam::call("write", || Ok(nix::unistd::write(self.as_fd(), bytes)?)),
+        };
+        match written {
             Ok(written) => Ok(Some(written)),
             // Somebody else made the description non-blocking, or was faster.
             Err(error) if is_temporary(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        let number = self.as_fd().as_raw_fd();
+        let sent = seam::call("send", || {
+            // SAFETY: so many bytes are there to be read.
+            let sent = unsafe { libc::send(number, bytes.as_ptr().cast(), bytes.len(), flags) };
+            if sent == -1 { Err(io::Error::last_os_error()) } else { Ok(sent) }
+        })?;
+        Ok(usize::try_from(sent).unwrap_or(0))
     }
 
     /// Waits no longer than this until it takes something. Says whether it does, or has failed,
@@ -194,6 +241,19 @@ impl AsFd for Sink {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.own.as_ref().map_or_else(|| self.which.as_fd(), AsFd::as_fd)
     }
+}
+
+/// Whether both lead to the same terminal, by whatever name (`TIOCGDEV` of `ioctl_tty(2)`).
+fn is_same_terminal(tty: &File, which: Which) -> bool {
+    let device = |fd: BorrowedFd<'_>| {
+        let mut device: libc::c_uint = 0;
+        let asked = seam::checked("ioctl_tiocgdev", || {
+            // SAFETY: it writes an `unsigned int` to memory of that type.
+            unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGDEV, &raw mut device) }
+        });
+        asked.ok().map(|_| device)
+    };
+    device(tty.as_fd()).is_some_and(|ours| Some(ours) == device(which.as_fd()))
 }
 
 /// Whether to try again later.

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::format::{Format, Frame};
+use super::format::{Colours, Format, Frame};
 use super::inbox::Inbox;
 use super::lines::{End, Line};
 use super::out::Out;
@@ -32,10 +32,10 @@ struct Rest {
 }
 
 impl Alone {
-    pub(super) fn new(format: Format) -> Self {
+    pub(super) fn new(format: Format, colours: Colours) -> Self {
         let sink = Sink::open(Which::Stderr);
         let rest = Rest { sink, prefix: Vec::new(), line: Out::default(), written: 0, tries: 0 };
-        Self { frame: Frame::ours(format), rest: Mutex::new(rest) }
+        Self { frame: Frame::ours(format, colours), rest: Mutex::new(rest) }
     }
 
     /// Writes what standard error takes within this time. Says whether it took any.

@@ -93,11 +93,14 @@ impl Frame {
     }
 
     /// For what we say ourselves.
-    pub(super) fn ours(format: Format) -> Self {
-        match format {
-            Format::Raw | Format::Text => Self { format, head: b"fateshare: ".to_vec() },
-            Format::Json => Self::json("fateshare", Stream::Stderr),
-        }
+    pub(super) fn ours(format: Format, colours: Colours) -> Self {
+        let head: &[u8] = match (format, colours) {
+            (Format::Json, _) => return Self::json("fateshare", Stream::Stderr),
+            // A member may have left a colour on.
+            (Format::Text, Colours::Some) => b"\x1b[0mfateshare: ",
+            (Format::Text, Colours::None) | (Format::Raw, _) => b"fateshare: ",
+        };
+        Self { format, head: head.to_vec() }
     }
 
     /// Writes what comes before each line of the same moment.
@@ -195,7 +198,7 @@ mod tests {
 
     #[test]
     fn our_own_lines_have_the_same_form() {
-        let ours = |format| line(&Frame::ours(format), b"web exited", End::Newline);
+        let ours = |format| line(&Frame::ours(format, Colours::None), b"web exited", End::Newline);
         assert_eq!(ours(Format::Text), "fateshare: web exited\n");
         assert_eq!(ours(Format::Raw), "fateshare: web exited\n");
         assert!(ours(Format::Json).contains(",\"member\":\"fateshare\",\"stream\":\"stderr\","));

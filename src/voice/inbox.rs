@@ -213,8 +213,9 @@ impl Inbox {
         self.wait_until(State::is_empty, patience, limit);
     }
 
-    /// The same for everything, what members have written before they ended included.
-    pub(super) fn wait_until_all_done(&self, patience: Duration, limit: Duration) {
+    /// The same for everything, what members have written before they ended included. Says whether
+    /// all of it is written.
+    pub(super) fn wait_until_all_done(&self, patience: Duration, limit: Duration) -> bool {
         let begin = clock::monotonic();
         self.lock().last = Last::Wanted;
         self.wake();
@@ -223,6 +224,7 @@ impl Inbox {
         self.wait_until(|state| state.last != Last::Wanted, UNHEARD.max(patience), limit);
         let left = limit.saturating_sub(clock::monotonic().saturating_sub(begin));
         self.wait_until(|state| state.last == Last::Done, patience, left);
+        self.lock().last == Last::Done
     }
 
     fn wait_until(&self, done: impl Fn(&State) -> bool, patience: Duration, limit: Duration) {

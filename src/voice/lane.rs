@@ -17,7 +17,7 @@ use super::format::Frame;
 use super::inbox::{Inbox, Said};
 use super::lines::{End, Line, Splitter};
 use super::out::Out;
-use super::take::{Take, whole_lines};
+use super::take::{Take, Turn, whole_lines};
 use crate::sys::memory::Buffer;
 use crate::sys::output::Sink;
 use crate::sys::watch::{Outputs, Wanted};
@@ -82,31 +82,41 @@ pub(super) struct Lane<S = Sink> {
     written: usize,
     /// Whose lines they are, by number; nobody's are our own.
     of: Option<(usize, Counted)>,
-    /// Whether the last that got out was a part of a line whose rest is lost.
-    torn: bool,
+    /// This lane among those that share a turn; not 0.
+    place: usize,
+    turn: Arc<Turn>,
     stalled_since: Option<Duration>,
     /// How long it was stalled, to be told to those who had something to say meanwhile.
     held_up: Duration,
     /// At the end: the output that is read to its end, and how much of it is.
     last: (usize, usize),
+    is_drained: bool,
     inbox: Arc<Inbox>,
     /// Why what goes here is lost, and whether that was said.
     failure: Option<String>,
 }
 
 impl Lane {
-    /// What to wait for: room while there is something to write, else something to read.
-    pub(super) fn wanted(&self) -> Wanted<'_> {
-        if self.out.is_empty() {
-            Wanted::Readable(self.outputs.as_fd())
+    /// What to wait for: room while there is something to write, else something to read; nothing
+    /// when everything was read.
+    pub(super) fn wanted(&self) -> Option<Wanted<'_>> {
+        if !self.out.is_empty() {
+            Some(Wanted::Writable(self.sink.as_fd()))
+        } else if self.is_drained {
+            None
         } else {
-            Wanted::Writable(self.sink.as_fd())
+            Some(Wanted::Readable(self.outputs.as_fd()))
         }
     }
 }
 
 impl<S: Take> Lane<S> {
-    pub(super) fn new(sink: S, outputs: Arc<Outputs>, inbox: Arc<Inbox>) -> io::Result<Self> {
+    pub(super) fn new(
+        sink: S,
+        (place, turn): (usize, Arc<Turn>),
+        outputs: Arc<Outputs>,
+        inbox: Arc<Inbox>,
+    ) -> io::Result<Self> {
         Ok(Self {
             sink,
             outputs,
@@ -119,10 +129,12 @@ impl<S: Take> Lane<S> {
             out: Out::default(),
             written: 0,
             of: None,
-            torn: false,
+            place,
+            turn,
             stalled_since: None,
             held_up: Duration::ZERO,
             last: (0, 0),
+            is_drained: false,
             inbox,
             failure: None,
         })
@@ -152,13 +164,8 @@ impl<S: Take> Lane<S> {
             tracing::debug!("cannot see which members have written something: {error}");
             clock::nap();
         }
-        let held_up = std::mem::take(&mut self.held_up);
+        self.share_hold_up(&ready);
         for number in &ready {
-            if !held_up.is_zero()
-                && let Some(counters) = self.counters(*number)
-            {
-                counters.held_up(held_up);
-            }
             if self.turn_to(*number) == Written::Stalled {
                 break;
             }
@@ -170,6 +177,17 @@ impl<S: Take> Lane<S> {
         let any = !ready.is_empty();
         self.ready = ready;
         any && self.stalled_since.is_none()
+    }
+
+    /// Who has something to say after a stall had it during the stall; whose lines were stalled has
+    /// been told already.
+    fn share_hold_up(&mut self, ready: &[usize]) {
+        let time = std::mem::take(&mut self.held_up);
+        let of = self.of.as_ref().map(|(number, _)| *number);
+        let others = ready.iter().filter(|number| !time.is_zero() && Some(**number) != of);
+        for counters in others.filter_map(|number| self.counters(*number)) {
+            counters.held_up(time);
+        }
     }
 
     /// No two outputs' lines wait together: those that are lost are counted where they belong.
@@ -285,20 +303,21 @@ impl<S: Take> Lane<S> {
     fn push(&mut self, most: usize) -> Written {
         let end = most.min(self.out.len());
         while self.written < end {
+            if self.turn.is_anothers(self.place) {
+                return self.stall();
+            }
             let waiting = &self.out.bytes()[self.written..end];
             // A line begins on a line of its own, whatever got lost before it.
-            let next = if self.torn { b"\n" } else { whole_lines(waiting, || self.sink.room()) };
+            let torn = self.turn.is_torn();
+            let next = if torn { b"\n" } else { whole_lines(waiting, || self.sink.room()) };
             match self.sink.write(next) {
+                Ok(Some(_)) if torn => self.turn.mended(),
                 Ok(Some(written)) => {
-                    if !std::mem::take(&mut self.torn) {
-                        self.written += written;
-                    }
+                    self.turn.wrote(self.place, next[..written].last());
+                    self.written += written;
                     self.inbox.progress();
                 }
-                Ok(None) => {
-                    self.stalled_since.get_or_insert_with(clock::monotonic);
-                    return Written::Stalled;
-                }
+                Ok(None) => return self.stall(),
                 Err(error) => {
                     self.lose(end, &error);
                     break;
@@ -306,11 +325,20 @@ impl<S: Take> Lane<S> {
             }
         }
         if let Some(since) = self.stalled_since.take() {
-            self.held_up += clock::monotonic().saturating_sub(since);
+            let time = clock::monotonic().saturating_sub(since);
+            if let Some(counters) = self.counted() {
+                counters.held_up(time);
+            }
+            self.held_up += time;
         }
         self.written = 0;
         self.out.forget(end);
         Written::All
+    }
+
+    fn stall(&mut self) -> Written {
+        self.stalled_since.get_or_insert_with(clock::monotonic);
+        Written::Stalled
     }
 
     /// Nobody will ever read the rest (EPIPE, EIO), or there is no room for it: these lines are
@@ -318,7 +346,7 @@ impl<S: Take> Lane<S> {
     fn lose(&mut self, end: usize, error: &io::Error) {
         let lost = &self.out.bytes()[self.written..end];
         let in_a_line = self.written > 0 && self.out.bytes()[self.written - 1] != b'\n';
-        self.torn |= in_a_line;
+        self.turn.give_up(self.place);
         let Some(counters) = self.counted() else { return };
         // A line that lacks nothing but its end gets one before the next.
         let complete = usize::from(in_a_line && lost.first() == Some(&b'\n'));
@@ -354,6 +382,7 @@ impl<S: Take> Lane<S> {
             }
             let (number, so_far) = self.last;
             if number >= self.streams.len() {
+                self.is_drained = true;
                 return self.push(usize::MAX);
             }
             if self.turn_to(number) == Written::Stalled {
@@ -367,6 +396,11 @@ impl<S: Take> Lane<S> {
                 self.last = (number + 1, 0);
             }
         }
+    }
+
+    /// Whether it can go on at once: something that was read waits for nothing.
+    pub(super) fn has_work(&self) -> bool {
+        self.piece.is_some() && self.stalled_since.is_none()
     }
 
     /// Whether it holds memory that it does not need while nothing happens.

@@ -89,7 +89,8 @@ fn relay(
     let outputs = Arc::new(Outputs::new().expect("a set of outputs"));
     let names = names(writers.len());
     let counters: Arc<[[Counters; 2]]> = names.iter().map(|_| <[Counters; 2]>::default()).collect();
-    let mut lane = Lane::new(reader, Arc::clone(&outputs), Arc::clone(&inbox)).expect("a lane");
+    let mut lane = Lane::new(reader, (1, Arc::default()), Arc::clone(&outputs), Arc::clone(&inbox))
+        .expect("a lane");
     let mut open = Vec::new();
     for (member, writer) in writers.iter().enumerate() {
         let outlet = Outlet::pipe(None).expect("a pipe");
@@ -294,7 +295,8 @@ fn a_line_of_ours_comes_between_lines_of_a_member() {
     let outputs = Arc::new(Outputs::new().expect("a set of outputs"));
     let outlet = Outlet::pipe(None).expect("a pipe");
     outputs.add(&outlet.ours, 0).expect("it is watched");
-    let mut lane = Lane::new(reader(moods, 4_096), outputs, inbox).expect("a lane");
+    let mut lane =
+        Lane::new(reader(moods, 4_096), (1, Arc::default()), outputs, inbox).expect("a lane");
     let all: Arc<[[Counters; 2]]> = Arc::new([<[Counters; 2]>::default()]);
     let counters = Counted { all, member: 0, stream: 0 };
     let frame = Frame::text(&names(1), 0, Colours::None);
@@ -302,9 +304,11 @@ fn a_line_of_ours_comes_between_lines_of_a_member() {
     lane.add(0, Relayed { ours, frame, counters, splitter: Splitter::default() });
     File::from(outlet.theirs).write_all(&text).expect("it has room");
     assert!(!lane.relay(), "it stalls");
+    assert!(!lane.has_work(), "it waits for its reader");
     assert_eq!(lane.push_all(), Written::All);
+    assert!(lane.has_work(), "it must not wait for a member");
     let said = Said { at: std::time::Duration::ZERO, text: b"web exited".to_vec() };
-    lane.say(&Frame::ours(super::format::Format::Text), &said);
+    lane.say(&Frame::ours(super::format::Format::Text, Colours::None), &said);
     while lane.drain() == Written::Stalled {}
     let taken = String::from_utf8(lane.into_sink().taken.into_inner()).expect("text");
     assert_eq!(taken.lines().filter(|line| *line == "m0 | 0123456789").count(), 5_000);

@@ -33,18 +33,22 @@ use std::time::Duration;
 
 pub use say::{ALWAYS, Level};
 
-use crate::sys::memory;
 use crate::sys::output::{Sink, Which};
 use crate::sys::watch::{Bell, Outputs};
+use crate::sys::{memory, output};
 use alone::Alone;
 use counters::Counters;
 use format::{Colours, Format, Frame, Stream};
 use inbox::{Inbox, Output};
 use lane::Lane;
 use pump::Pump;
+use take::Turn;
 
 /// At the end the flush is given up after this long without progress.
 pub const FLUSH_WITHOUT_PROGRESS: Duration = Duration::from_millis(250);
+
+/// So long a reader has for the line that something was given up.
+const LAST_GLANCE: Duration = Duration::from_millis(10);
 
 /// What the voice sounds like.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +88,7 @@ impl Voice {
         let (voice, failure) = match Self::on_a_thread(style, names) {
             Ok(voice) => (voice, None),
             Err(error) => {
-                let alone = How::Alone(Arc::new(Alone::new(style.format)));
+                let alone = How::Alone(Arc::new(Alone::new(style.format, style.colours[1])));
                 (Self { inbox: Arc::new(Inbox::default()), how: alone }, Some(error))
             }
         };
@@ -104,17 +108,21 @@ impl Voice {
     fn on_a_thread(style: Style, names: Vec<String>) -> io::Result<Self> {
         let outputs = [Arc::new(Outputs::new()?), Arc::new(Outputs::new()?)];
         let inbox = Arc::new(Inbox::new(Bell::new()?));
-        let lane = |which, outputs: &Arc<_>| {
-            Lane::new(Sink::open(which), Arc::clone(outputs), Arc::clone(&inbox))
+        // What goes the same way must not get between the parts of a line.
+        let shared = Arc::new(Turn::default());
+        let turn = || if output::same() { Arc::clone(&shared) } else { Arc::default() };
+        let lane = |which, place, outputs: &Arc<_>| {
+            let sink = Sink::open(which);
+            Lane::new(sink, (place, turn()), Arc::clone(outputs), Arc::clone(&inbox))
         };
         let pump = Pump {
             inbox: Arc::clone(&inbox),
-            lanes: [lane(Which::Stdout, &outputs[0])?, lane(Which::Stderr, &outputs[1])?],
+            lanes: [lane(Which::Stdout, 1, &outputs[0])?, lane(Which::Stderr, 2, &outputs[1])?],
             format: style.format,
             counters: names.iter().map(|_| <[Counters; 2]>::default()).collect(),
             names,
             colours: style.colours,
-            ours: Frame::ours(style.format),
+            ours: Frame::ours(style.format, style.colours[1]),
             summed_up: false,
         };
         // Its frames are small; the stack is memory that every container would pay for.
@@ -144,12 +152,14 @@ impl Voice {
         }
     }
 
-    /// Waits likewise until everything is written that members have left in their outputs, and our
-    /// last lines. Nothing is relayed any more afterwards.
-    pub fn finish(&self, limit: Duration) {
-        match &self.how {
-            How::Thread(_) => self.inbox.wait_until_all_done(FLUSH_WITHOUT_PROGRESS, limit),
-            How::Alone(_) => self.flush(limit),
+    /// Waits likewise until everything is written that members have left in their outputs, where they
+    /// are relayed, and our last lines. Nothing is relayed any more afterwards.
+    pub fn finish(&self, limit: Duration, relayed: bool) {
+        if let How::Alone(_) = &self.how {
+            self.flush(limit);
+        } else if !self.inbox.wait_until_all_done(FLUSH_WITHOUT_PROGRESS, limit) && relayed {
+            tracing::warn!("what members wrote last was not read, and is lost");
+            self.inbox.wait_until_empty(LAST_GLANCE, LAST_GLANCE);
         }
     }
 }

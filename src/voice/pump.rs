@@ -15,9 +15,9 @@ use crate::sys::{clock, memory};
 /// So often outputs are read before we look at anything else.
 const ROUNDS: usize = 4;
 
-/// What a member wrote before something happened comes before what we say of it. A pipe holds as
-/// much as two reads take, and one more finds it empty.
-const ROUNDS_BEFORE_OUR_OWN: usize = 3;
+/// What a member wrote before something happened comes before what we say of it: outputs are read
+/// until they are empty. A terminal gives little at a time; a flood has no end, so there is one here.
+const ROUNDS_BEFORE_OUR_OWN: usize = 64;
 
 /// When nothing has happened for so long, memory that is not needed goes back.
 const QUIET: Duration = Duration::from_millis(100);
@@ -43,8 +43,9 @@ impl Pump {
         let inbox = Arc::clone(&self.inbox);
         let Some(bell) = inbox.bell() else { return };
         loop {
-            self.round();
-            if inbox.is_last() && self.finish() {
+            if !inbox.is_last() {
+                self.round();
+            } else if self.finish() {
                 inbox.all_done();
             }
             self.rest(bell);
@@ -53,12 +54,7 @@ impl Pump {
 
     /// Everything that can be done now.
     fn round(&mut self) {
-        let (new, before) = self.inbox.take_outputs();
-        // What was said before somebody could write anything comes first.
-        self.say(before);
-        for output in new {
-            self.add(output);
-        }
+        self.take_outputs();
         // Looked at before the outputs are: what they hold was written earlier.
         let own = self.inbox.waiting();
         let rounds = if own > 0 { ROUNDS_BEFORE_OUR_OWN } else { ROUNDS };
@@ -71,6 +67,15 @@ impl Pump {
             lane.push_all();
         }
         self.say(own);
+    }
+
+    fn take_outputs(&mut self) {
+        let (new, before) = self.inbox.take_outputs();
+        // What was said before somebody could write anything comes first.
+        self.say(before);
+        for output in new {
+            self.add(output);
+        }
     }
 
     fn add(&mut self, output: Output) {
@@ -109,6 +114,7 @@ impl Pump {
     /// The end: everything that members have written, the sum, our last lines. Says whether all of
     /// it is out.
     fn finish(&mut self) -> bool {
+        self.take_outputs();
         let [stdout, stderr] = &mut self.lanes;
         let drained = [stdout.drain(), stderr.drain()];
         if drained == [Written::All; 2] && !std::mem::replace(&mut self.summed_up, true) {
@@ -145,10 +151,15 @@ impl Pump {
 
     /// Sleeps until there is something to do.
     fn rest(&mut self, bell: &Bell) {
+        if self.lanes.iter().any(Lane::has_work) {
+            return;
+        }
         let swollen = self.lanes.iter().any(Lane::is_swollen);
         let limit = swollen.then_some(QUIET);
         let [stdout, stderr] = &self.lanes;
-        let wanted = [Wanted::Readable(bell.as_fd()), stdout.wanted(), stderr.wanted()];
+        let called = || Wanted::Readable(bell.as_fd());
+        let [stdout, stderr] = [stdout, stderr].map(|lane| lane.wanted().unwrap_or_else(called));
+        let wanted = [called(), stdout, stderr];
         match wait(wanted, limit) {
             Ok([true, ..]) => bell.silence(),
             Ok([false, false, false]) if swollen => {

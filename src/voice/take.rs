@@ -1,6 +1,7 @@
-//! What takes lines, and how many of them in one piece.
+//! What takes lines, how many of them in one piece, and whose turn it is.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use memchr::memrchr;
 
@@ -39,5 +40,46 @@ impl Take for Sink {
 
     fn name(&self) -> &'static str {
         self.name()
+    }
+}
+
+/// Whose line is under way where lanes write to the same pipe or terminal: nobody writes into it.
+/// Lanes that go different ways have one each.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// The lane that is within a line, by number; 0 while none is.
+    holder: AtomicUsize,
+    /// Whether the rest of the line that was written last is lost.
+    torn: AtomicBool,
+}
+
+impl Turn {
+    /// Whether another lane than this one is within a line.
+    pub(super) fn is_anothers(&self, lane: usize) -> bool {
+        ![0, lane].contains(&self.holder.load(Ordering::Relaxed))
+    }
+
+    /// Notes that this lane has written something, and how that ended.
+    pub(super) fn wrote(&self, lane: usize, last: Option<&u8>) {
+        let within = last.is_some_and(|byte| *byte != b'\n');
+        self.holder.store(if within { lane } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// Notes that nothing more of this lane's line will come.
+    pub(super) fn give_up(&self, lane: usize) {
+        if self.holder.load(Ordering::Relaxed) == lane {
+            self.holder.store(0, Ordering::Relaxed);
+            self.torn.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a line has to be ended before the next.
+    pub(super) fn is_torn(&self) -> bool {
+        self.torn.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it is ended.
+    pub(super) fn mended(&self) {
+        self.torn.store(false, Ordering::Relaxed);
     }
 }

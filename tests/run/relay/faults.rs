@@ -15,6 +15,8 @@ in_both_modes![
     without_a_way_for_its_output_a_member_is_not_started,
     memory_that_cannot_be_given_back_is_kept,
     a_pipe_that_does_not_tell_how_full_it_is,
+    a_socket_that_takes_nothing_more,
+    a_container_whose_output_cannot_be_opened_to_all,
 ];
 
 fn can_fail() -> bool {
@@ -143,5 +145,40 @@ fn a_pipe_that_does_not_tell_how_full_it_is(mode: Mode) {
         let lines = of_member(&text, "web");
         assert!(lines.iter().enumerate().all(|(at, line)| *line == (at + 1).to_string()));
         assert_eq!(lines.len(), 50_000);
+    }
+}
+
+fn a_socket_that_takes_nothing_more(mode: Mode) {
+    if !can_fail() {
+        return;
+    }
+    let (reader, writer) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
+    let group = relayed(mode, "text")
+        .env("FATESHARE_FAIL", "send:32")
+        .main("web", Shell("seq 10"))
+        .stdout(std::os::fd::OwnedFd::from(writer));
+    group
+        .start()
+        .end()
+        .code(0)
+        .says(&["standard output: 10 lines that members wrote could not be"]);
+    drop(reader);
+}
+
+fn a_container_whose_output_cannot_be_opened_to_all(mode: Mode) {
+    if !can_fail() || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for call in ["statfs_output", "fchmod"] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let ended = Group::new(mode)
+            .env("FATESHARE_FAIL", &format!("{call}:1"))
+            .main("web", Shell("echo out"))
+            .key("user: nobody")
+            .stdout(writer)
+            .start()
+            .end();
+        ended.code(0);
+        assert_eq!(std::io::read_to_string(reader).expect("text"), "out\n");
     }
 }

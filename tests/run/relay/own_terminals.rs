@@ -15,6 +15,9 @@ in_both_modes![
     another_user_has_its_terminal_too,
     ctrl_s_holds_up_no_teardown,
     no_color_is_honoured,
+    both_streams_on_one_terminal_are_not_torn,
+    last_words_stand_above_the_verdict,
+    who_asks_for_a_password_gets_the_keys,
 ];
 
 /// A group on a terminal, with the format that suits.
@@ -204,4 +207,53 @@ fn no_color_is_honoured(mode: Mode) {
         assert_eq!(shown.contains("\x1b[0;36mweb           |\x1b[0m hello"), coloured, "{shown}");
         assert_eq!(shown.contains("web           | hello"), !coloured, "{shown}");
     }
+}
+
+/// A terminal takes as much of a write as it likes.
+fn both_streams_on_one_terminal_are_not_torn(mode: Mode) {
+    let mut terminal = Terminal::new();
+    let group = on(&terminal, mode)
+        .main("web", Shell("yes $(printf '%0100d' 0) | head -n 5000; sleep 0.2"))
+        .sidecar("s", Shell("seq 5000 >&2; exec sleep 60"))
+        .top("grace_period: 60s")
+        .start();
+    terminal.end(group).code(0);
+    let shown = terminal.shown();
+    let of = |name: &str| crate::relay::of_member(&shown, name).into_iter().map(str::to_owned);
+    let zeroes = "0".repeat(100);
+    assert_eq!(of("web").filter(|line| *line == zeroes).count(), 5_000);
+    assert_eq!(of("s").zip(1..).filter(|(line, at)| *line == at.to_string()).count(), 5_000);
+}
+
+fn last_words_stand_above_the_verdict(mode: Mode) {
+    for _ in 0..5 {
+        let mut terminal = Terminal::new();
+        let group = on(&terminal, mode)
+            .main("web", "exit-on=TERM:0 wait")
+            .sidecar("config-server", Shell("seq 900; echo last words; kill -9 $$"))
+            .start();
+        let ended = terminal.end(group);
+        ended.code(137);
+        let shown = terminal.shown();
+        let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text}\n{shown}"));
+        assert!(
+            at("| last words\n") < at(") was killed by SIGKILL, not by fateshare; "),
+            "{shown}"
+        );
+    }
+}
+
+/// `ssh`, `sudo`: the words go to `/dev/tty`, and come from there.
+fn who_asks_for_a_password_gets_the_keys(mode: Mode) {
+    let mut terminal = Terminal::new();
+    let script = "read word < /dev/tty; echo got $word; exec sleep 60";
+    let mut group = on(&terminal, mode)
+        .main("web", Shell(script))
+        .sidecar("config-server", "exit-on=TERM:0 wait")
+        .start();
+    group.wait_started(&["config-server"]);
+    terminal.type_line("secret");
+    terminal.wait_shown("web           | got secret\n");
+    group.signal(Signal::SIGTERM);
+    terminal.end(group).code(143);
 }

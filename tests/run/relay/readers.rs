@@ -25,6 +25,9 @@ in_both_modes![
     a_very_slow_reader_does_not_hold_us,
     a_pipe_held_open_by_a_stranger_delays_nothing,
     a_stranger_that_writes_on_is_not_read_for_ever,
+    one_pipe_for_both_is_not_torn,
+    a_stalled_socket_does_not_silence_stderr,
+    what_was_given_up_is_said,
     who_writes_nothing_costs_nothing,
 ];
 
@@ -274,7 +277,10 @@ fn a_pipe_held_open_by_a_stranger_delays_nothing(mode: Mode) {
 }
 
 fn a_stranger_that_writes_on_is_not_read_for_ever(mode: Mode) {
+    // Nobody reads: only the end of patience ends it.
+    let (reader, writer) = full_pipe();
     let mut group = relayed(mode, "text")
+        .stdout(writer)
         .main("web", "print=hello exit-on=TERM:0 wait")
         .sidecar("config-server", "until=go exit=7")
         .top("grace_period: 60s")
@@ -299,7 +305,71 @@ fn a_stranger_that_writes_on_is_not_read_for_ever(mode: Mode) {
     drop(stop);
     stranger.join().expect("the stranger ends");
     ended.code(7);
-    assert!(took < Duration::from_secs(10), "took {took:?}");
+    assert!(took < GONE_AFTER, "took {took:?}");
+    drop(reader);
+}
+
+/// Long lines take several writes each, and the other way out leads to the same reader.
+fn one_pipe_for_both_is_not_torn(mode: Mode) {
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let script = "yes $(head -c 20000 /dev/zero | tr '\\0' A) | head -n 300; echo done";
+    let mut group = relayed(mode, "text")
+        .main("web", Shell(script))
+        .sidecar("s", Shell("seq 30000 >&2; exec sleep 60"))
+        .stdout(writer.try_clone().expect("one more"))
+        .stderr(writer);
+    group = group.top("grace_period: 60s");
+    let group = group.start();
+    let text = later(reader, |reader| {
+        let mut bytes = Vec::new();
+        let mut some = vec![0; 30_000];
+        loop {
+            match reader.read(&mut some).expect("something") {
+                0 => return bytes,
+                count => bytes.extend_from_slice(&some[..count]),
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    group.end().code(0);
+    let text = text.join().expect("the reader ends");
+    let long = "A".repeat(20_000);
+    let lines = of_member(&text, "web");
+    assert_eq!(lines.iter().filter(|line| **line == long).count(), 300);
+    assert_eq!(lines.len(), 301);
+    // Its last line may be half of one: it is stopped while it writes.
+    let lines = of_member(&text, "s");
+    for (at, line) in lines.iter().enumerate().take(lines.len() - 1) {
+        assert_eq!(*line, (at + 1).to_string(), "of {}", lines.len());
+    }
+}
+
+fn a_stalled_socket_does_not_silence_stderr(mode: Mode) {
+    let (reader, writer) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
+    let mut group = relayed(mode, "text")
+        .main("web", Argv(&["/usr/bin/yes", "a line of text"]))
+        .sidecar("config-server", Shell("sleep 0.3; echo it works >&2; exec sleep 60"))
+        .stdout(std::os::fd::OwnedFd::from(writer))
+        .start();
+    group.until("stderr is relayed", |group| {
+        (of_member(&group.stderr(), "config-server") == ["it works"]).then_some(())
+    });
+    let struck = Instant::now();
+    group.signal(Signal::SIGTERM);
+    let ended = group.end();
+    let took = ended.at - struck;
+    ended.code(143).verdict(&["SIGTERM from "]).says(&["what members wrote last was not read"]);
+    assert!(took < GONE_AFTER, "took {took:?}\n{ended}");
+    drop(reader);
+}
+
+fn what_was_given_up_is_said(mode: Mode) {
+    let (reader, writer) = full_pipe();
+    let (ended, _) = strike(busy(mode, "text").stdout(writer).start());
+    ended.code(7).says(&["what members wrote last was not read, and is lost"]);
+    drop(reader);
+    let ended = relayed(mode, "text").main("web", "print=hello exit=0").start().end();
+    ended.code(0).silent_about("was not read");
 }
 
 fn who_writes_nothing_costs_nothing(mode: Mode) {
