@@ -62,6 +62,9 @@ fn sources() -> Vec<Source> {
                 open.push(path);
                 continue;
             }
+            if is_only_tests(&path) {
+                continue;
+            }
             let inside = path.strip_prefix(&base).expect("it is under src");
             let first = inside.components().next().expect("a name").as_os_str().to_string_lossy();
             let room = first.trim_end_matches(".rs").to_owned();
@@ -79,6 +82,13 @@ fn sources() -> Vec<Source> {
     }
     assert!(sources.len() > 30, "the sources were found: {}", sources.len());
     sources
+}
+
+/// Whether a file is a module of tests as a whole, as the file that it belongs to says.
+fn is_only_tests(path: &Path) -> bool {
+    let parent = fs::read_to_string(path.with_file_name("mod.rs")).unwrap_or_default();
+    let name = path.file_stem().expect("a name").to_string_lossy();
+    parent.contains(&format!("#[cfg(test)]\nmod {name};"))
 }
 
 /// The rooms that a line of code names: `crate::core::...`, `fateshare::core`, `use crate::{core`.

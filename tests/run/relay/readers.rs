@@ -32,8 +32,8 @@ in_both_modes![
 ];
 
 /// How long after the last end of a member we may still be there: 250 ms without progress, and a
-/// little for ourselves. Threefold.
-const GONE_AFTER: Duration = Duration::from_millis(3 * 260);
+/// little for ourselves; and a tenth of a second until that end, from what brings it about. Threefold.
+const GONE_AFTER: Duration = Duration::from_millis(3 * (260 + 100));
 
 /// A member that writes without end, one that stops when told, and the one whose end is the end.
 fn busy(mode: Mode, format: &str) -> Group {
