@@ -77,7 +77,8 @@ def measure(folder, subject, binary, writers, size, kind):
         source.wait()
     _, lines, odd, nanoseconds = map(int, reader.stdout.split())
     written = size // writers // LINE * writers
-    if lines != written or odd:
+    # Writers that share a pipe tear each other's lines by themselves: here only where each has its own.
+    if lines != written or (odd and subject in ("text", "json")):
         said = (folder / "stderr").read_text(errors="replace")
         sys.exit(f"{subject}, {writers} writers, {kind}: {lines} of {written} lines came, {odd} torn; it said: {said}")
     return written * LINE / (nanoseconds / 1e9) / 1e6
