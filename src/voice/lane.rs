@@ -26,9 +26,9 @@ use crate::sys::{clock, outlet};
 /// So many bytes are read at once: half of what a pipe holds, so that its writer goes on meanwhile.
 const READ_AT_ONCE: NonZeroUsize = NonZeroUsize::new(32 * 1024).expect("it is not zero");
 
-/// So much is written at once, where there is room for it: much less would wake the reader up for
+/// So much is written at once, half a pipe, where there is room: less would wake the reader up for
 /// every little bit, much more would keep it waiting for the next.
-const WRITE_AT_ONCE: usize = 16 * 1024;
+const WRITE_AT_ONCE: usize = 32 * 1024;
 
 /// So much is kept of memory that was used; the rest goes back when nothing happens any more.
 const KEPT: usize = 8 * 1024;
