@@ -43,7 +43,7 @@ pub(super) fn escape(out: &mut Out, mut text: &[u8]) {
 
 /// The same for a beginning of the text that is ASCII without control characters; gives the rest.
 ///
-/// This is where the time goes: eight bytes at once, and no decision about any single one.
+/// This is where the time goes: eight bytes at once, and a decision only about what needs a backslash.
 fn escape_easy<'a>(out: &mut Out, text: &'a [u8]) -> &'a [u8] {
     let block = &text[..text.len().min(BLOCK)];
     // For every byte with a backslash, and for whole words.
