@@ -23,12 +23,12 @@ use crate::sys::output::Sink;
 use crate::sys::watch::{Outputs, Wanted};
 use crate::sys::{clock, outlet};
 
-/// So many bytes are read at once: half of what a pipe holds, so that its writer goes on meanwhile.
-const READ_AT_ONCE: NonZeroUsize = NonZeroUsize::new(32 * 1024).expect("it is not zero");
+/// So many bytes are read at once: all that a pipe holds. Less would wake its writer up more often.
+const READ_AT_ONCE: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("it is not zero");
 
-/// So much is written at once, half a pipe, where there is room: less would wake the reader up for
-/// every little bit, much more would keep it waiting for the next.
-const WRITE_AT_ONCE: usize = 32 * 1024;
+/// So much is written at once, most of a pipe, where there is room: less would wake the reader up
+/// for every little bit, more would keep it waiting for the next.
+const WRITE_AT_ONCE: usize = 48 * 1024;
 
 /// So much is kept of memory that was used; the rest goes back when nothing happens any more.
 const KEPT: usize = 8 * 1024;

@@ -29,10 +29,12 @@ impl Out {
         self.bytes.len()
     }
 
+    #[inline]
     pub(super) fn push(&mut self, byte: u8) {
         self.extend(&[byte]);
     }
 
+    #[inline]
     pub(super) fn extend(&mut self, more: &[u8]) {
         self.room(more.len())[..more.len()].copy_from_slice(more);
         self.end += more.len();
