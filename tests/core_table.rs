@@ -406,6 +406,17 @@ fn a_new_size_of_the_terminal_is_for_all_whose_terminals_are_copies() {
 }
 
 #[test]
+fn who_was_stopped_hears_of_the_size_afterwards() {
+    let plan = Plan { windows: Windows::Copied, job_control: JobControl::Shell, ..plan(PLAIN) };
+    let mut group = Group::new(plan);
+    group.step(at(0), Event::Start);
+    group.step(at(0), Event::Spawned { member: WEB, pid: Pid(7) });
+    group.step(at(1), received(Signal::TSTP, Sender::Terminal));
+    let actions = group.step(at(2), received(Signal::CONT, Sender::Outside));
+    assert_eq!(short(&actions), "give terminal, resize 1, continue 0");
+}
+
+#[test]
 fn what_was_killed_is_waited_for_half_a_second() {
     let mut group = group_in(State::Killing);
     assert_eq!(group.timer(Timer::GiveUp), Some(at(10_500)));

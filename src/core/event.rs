@@ -264,8 +264,8 @@ pub enum Action {
     ComeBack,
     /// Send this signal to main's leader.
     Forward(Signal),
-    /// Give the members' terminals the size that ours has now, and tell these members, as the kernel
-    /// tells who is in a terminal's foreground: SIGWINCH to their process groups.
+    /// Give the members' terminals the size that ours has now. If it is another, tell these members,
+    /// as the kernel tells who is in a terminal's foreground: SIGWINCH to their process groups.
     Resize(Vec<MemberId>),
     /// Send a member its stop signal, then SIGCONT to the same target.
     Stop {

@@ -1,7 +1,7 @@
 //! Signals after the verdict, and job control: Ctrl-Z stops every member and then ourselves, SIGCONT
 //! undoes it.
 
-use super::event::{Action, Foreground, JobControl, Received, Sender, Stopped};
+use super::event::{Action, Foreground, JobControl, Received, Sender, Stopped, Windows};
 use super::forward::is_stop_request;
 use super::group::Group;
 use super::happening::{Happening, NotForwarded, Why};
@@ -114,6 +114,10 @@ impl Group {
     fn resume(&mut self, out: &mut Vec<Action>) {
         self.suspended = false;
         out.push(Action::GiveTerminal);
+        if self.plan.windows == Windows::Copied {
+            // Meanwhile the kernel told somebody else.
+            out.push(Action::Resize(self.living()));
+        }
         out.extend(self.living().into_iter().map(Action::Continue));
         out.push(Action::Record(Happening::Resumed));
     }

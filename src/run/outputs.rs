@@ -107,15 +107,19 @@ impl Outputs {
         Outlet::pipe(user)
     }
 
-    /// Gives the members' terminals the size that ours has now.
-    pub(super) fn resize(&mut self) {
+    /// Gives the members' terminals the size that ours has now. Says whether that is another for
+    /// one of them.
+    pub(super) fn resize(&mut self) -> bool {
         self.windows.retain(|(window, _)| window.strong_count() > 0);
+        let mut changed = false;
         for (window, which) in &self.windows {
             let Some(window) = window.upgrade() else { continue };
-            if let Err(error) = Size::of(which.as_fd()).and_then(|size| size.set(&*window)) {
-                tracing::debug!("cannot pass the size of the window on: {error}");
+            match Size::of(which.as_fd()).and_then(|size| size.copy_to(&*window)) {
+                Ok(it_is_new) => changed |= it_is_new,
+                Err(error) => tracing::debug!("cannot pass the size of the window on: {error}"),
             }
         }
+        changed
     }
 }
 

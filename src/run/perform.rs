@@ -210,8 +210,8 @@ impl<'a> Shell<'a> {
                 self.signal(MemberId::MAIN, Target::Leader, signal, events);
             }
             Action::Resize(members) => {
-                self.outputs.resize();
-                for member in members {
+                let changed = self.outputs.resize();
+                for member in members.into_iter().filter(|_| changed) {
                     self.signal(member, Target::Group, Signal::WINCH, events);
                 }
             }

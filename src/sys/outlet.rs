@@ -108,4 +108,14 @@ impl Size {
         })
         .map(drop)
     }
+
+    /// Gives a terminal this size if it has another; says whether it had.
+    pub fn copy_to(self, terminal: impl AsFd) -> io::Result<bool> {
+        let all = |Self(it): Self| (it.ws_row, it.ws_col, it.ws_xpixel, it.ws_ypixel);
+        let differs = all(Self::of(&terminal)?) != all(self);
+        if differs {
+            self.set(terminal)?;
+        }
+        Ok(differs)
+    }
 }

@@ -165,6 +165,28 @@ fn a_bad_variable_is_named() {
 }
 
 #[test]
+fn a_format_or_a_colour_that_there_is_not_is_named() {
+    for (option, value, said) in [
+        (
+            "--log-format",
+            "xml",
+            "--log-format: no such format: \"xml\"; use auto, text, raw or json",
+        ),
+        ("--log-format", "", "--log-format: no such format: \"\"; use auto, text, raw or json"),
+        (
+            "--log-format",
+            "cf",
+            "--log-format: cf is not supported yet; use auto, text, raw or json",
+        ),
+        ("--color", "pink", "--color: \"pink\" is none of auto, always and never"),
+    ] {
+        let ended = run(group(), &["run", option, value, "--", "echo", "started"]);
+        ended.code(125).says(&["fateshare: ", said]);
+        assert_eq!(ended.stdout, "", "{ended}");
+    }
+}
+
+#[test]
 fn every_problem_of_a_spec_is_shown_with_its_place() {
     let text = "main:\n  comand: [echo]\n  command: [echo, started]\ngrace_period: soon\n";
     let ended = run(group().file("bad.yml", text), &["run", "bad.yml"]);

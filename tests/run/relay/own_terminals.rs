@@ -122,7 +122,7 @@ fn ctrl_z_stops_everybody_and_fg_continues(mode: Mode) {
     }
     let mut terminal = Terminal::new();
     let mut group = Group::new(mode)
-        .main("web", "print=up exit-on=INT:0 wait")
+        .main("web", "take=WINCH print=up exit-on=INT:0 wait")
         .sidecar("config-server", "exit-on=INT:0 wait")
         .under_bash(&terminal)
         .env("FATESHARE_LOG_FORMAT", "text")
@@ -137,13 +137,18 @@ fn ctrl_z_stops_everybody_and_fg_continues(mode: Mode) {
         group.wait_state(pid, 'T');
     }
     terminal.wait_shown(crate::support::terminal::PROMPT);
+    // Meanwhile this is bash's business.
+    terminal.resize(44);
     terminal.type_line("fg");
     terminal.wait_shown("continued, with all members");
+    group.wait_for("web: got SIGWINCH");
     terminal.press("\x03");
     terminal.wait_shown("; exit 0");
     terminal.bash_works(&mut group);
     terminal.type_line("exit 0");
-    group.end().code(0).logged("web: got SIGINT", 1).logged("config-server: got SIGINT", 1);
+    let ended = group.end();
+    ended.code(0).logged("web: got SIGINT", 1).logged("config-server: got SIGINT", 1);
+    ended.logged("web: got SIGWINCH", 1);
 }
 
 /// There is nothing to tell apart: a shell is a shell.
@@ -193,7 +198,9 @@ fn ctrl_s_holds_up_no_teardown(mode: Mode) {
 }
 
 fn no_color_is_honoured(mode: Mode) {
-    for (variable, value, coloured) in [("TERM", "xterm", true), ("NO_COLOR", "1", false)] {
+    for (variable, value, coloured) in
+        [("TERM", "xterm", true), ("TERM", "dumb", false), ("NO_COLOR", "1", false)]
+    {
         let mut terminal = Terminal::new();
         let group = on(&terminal, mode)
             .env("TERM", "xterm")

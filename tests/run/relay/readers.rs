@@ -21,6 +21,7 @@ in_both_modes![
     a_closed_stdout_does_not_end_the_group,
     a_closed_stderr_does_not_end_the_group,
     a_reader_that_comes_back_gets_everything,
+    a_pipe_of_another_user_is_written_without_waiting,
     a_slow_reader_loses_nothing_that_it_takes,
     a_very_slow_reader_does_not_hold_us,
     a_pipe_held_open_by_a_stranger_delays_nothing,
@@ -203,6 +204,41 @@ fn a_reader_that_comes_back_gets_everything(mode: Mode) {
     has_all(&text.join().expect("the reader ends"));
     let counts = counted(&ended, "web", "stdout").expect("counts");
     assert!(counts.contains(", held up for ") && !counts.contains("lost"), "{counts}");
+}
+
+/// It cannot be opened anew, so its description cannot be made one that never waits.
+fn a_pipe_of_another_user_is_written_without_waiting(mode: Mode) {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::cannot_run("only root can start fateshare as another user");
+    }
+    let group = || relayed(mode, "text").for_all_users().run_by_nobody("");
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let mut counting = group()
+        .main("web", Shell(COUNT))
+        .sidecar("config-server", "exit-on=TERM:0 wait")
+        .stdout(writer)
+        .start();
+    let text = later(reader, to_the_end);
+    counting.wait_started(&["web"]);
+    counting.signal(Signal::SIGTERM);
+    counting.end().code(0);
+    has_all(&text.join().expect("the reader ends"));
+
+    let (reader, writer) = full_pipe();
+    let mut stalled = group()
+        .main("web", Argv(&["/usr/bin/yes"]))
+        .sidecar("orderly", "print=hello exit-on=TERM:0 wait")
+        .stdout(writer)
+        .start();
+    stalled.wait_started(&["orderly"]);
+    thread::sleep(Duration::from_millis(300));
+    let struck = Instant::now();
+    stalled.signal(Signal::SIGTERM);
+    let ended = stalled.end();
+    let took = ended.at - struck;
+    ended.code(143).logged("orderly: ends 0", 1);
+    assert!(took < GONE_AFTER, "took {took:?}\n{ended}");
+    drop(reader);
 }
 
 fn a_slow_reader_loses_nothing_that_it_takes(mode: Mode) {
