@@ -16,9 +16,12 @@ use crate::support::{Argv, Ended, Group, Mode, Shell, cannot_run};
 /// What a call fails with: EPERM, EIO, ENOMEM, EMFILE, ENOSYS, EINTR.
 const ERRORS: [u32; 6] = [1, 5, 12, 24, 38, 4];
 
+/// So many runs go on at a time: they wait more than they compute.
+const AT_A_TIME: u32 = 20;
+
 /// So many numbers in a row without a failure, and the run is over: not every run makes exactly as
-/// many calls as the one before.
-const BEHIND_THE_END: u32 = 5;
+/// many calls as the one before, and others may be tried before this one is known.
+const BEHIND_THE_END: u32 = AT_A_TIME + 5;
 
 /// One whole run.
 struct Scene {
@@ -206,7 +209,6 @@ const ELSEWHERE: [&str; 17] = [
 
 /// Number after number, some at a time; how often each call failed.
 fn sweep(scene: &Scene, long: bool) -> BTreeMap<String, u32> {
-    const AT_A_TIME: usize = 6;
     let next = AtomicU32::new(1);
     let last = AtomicU32::new(0);
     let names = Mutex::new(BTreeMap::new());
@@ -215,7 +217,7 @@ fn sweep(scene: &Scene, long: bool) -> BTreeMap<String, u32> {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::SeqCst);
-                    if number > last.load(Ordering::SeqCst) + BEHIND_THE_END + 1 {
+                    if number > last.load(Ordering::SeqCst) + BEHIND_THE_END {
                         return;
                     }
                     let one = [ERRORS[number as usize % ERRORS.len()]];
