@@ -20,12 +20,13 @@ pub struct Cli {
 pub enum Command {
     /// Run the main process and its sidecars as one group: when one ends, all end.
     Run(Run),
+    /// Validate a launch spec, and show what would run; nothing is started.
+    Check(Check),
 }
 
-/// Arguments of `fateshare run`.
+/// What is to be run: a spec, and what the command line changes in it.
 #[derive(Debug, Args)]
-#[command(after_help = AFTER_RUN)]
-pub struct Run {
+pub struct Target {
     /// The launch spec.
     #[arg(
         value_name = "SPEC",
@@ -50,6 +51,28 @@ pub struct Run {
         help = "From the first end to SIGKILL, such as 9s, 500ms or 1m30s [default: the spec's, else 9s]"
     )]
     pub grace_period: Option<String>,
+
+    /// The main process's command, executed as it is; takes the place of the spec's.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// Arguments of `fateshare check`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_CHECK)]
+pub struct Check {
+    /// What to look at.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Arguments of `fateshare run`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_RUN)]
+pub struct Run {
+    /// What to run.
+    #[command(flatten)]
+    pub target: Target,
 
     /// How the members' output is passed on.
     #[arg(
@@ -77,10 +100,6 @@ pub struct Run {
                 own; most programs then show no colours and keep lines back"
     )]
     pub no_pty: bool,
-
-    /// The main process's command, executed as it is; takes the place of the spec's.
-    #[arg(last = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
 }
 
 const AFTER_RUN: &str = "\
@@ -99,3 +118,20 @@ Exit code:
 Examples:
   fateshare run
   fateshare run --sidecar 'config-server=./config-server --port 8082' -- ./web --port 8080";
+
+const AFTER_CHECK: &str = "\
+Each member is shown with its command, its health check, its memory and what else is special about it.
+`sh:` before a command says that the shell executes it and is gone; what runs under a shell that stays
+is said. What only this machine lacks (a program, a user, a directory) is a warning: the image may have
+it.
+
+Environment:
+  FATESHARE_SPEC          the launch spec, when none is named
+  FATESHARE_GRACE_PERIOD  like --grace-period
+
+Exit code:
+  0 it is valid, 1 it is not, or cannot be read, or is missing; 125 usage error
+
+Examples:
+  fateshare check
+  fateshare check fateshare.yml && docker build .";

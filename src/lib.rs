@@ -12,6 +12,7 @@
 //! | --- | --- | --- |
 //! | `main.rs` | parse, dispatch, print one error, return the status | decide anything about a group |
 //! | [`run`] | the shell: one loop on one thread; waits, tells the core, performs its actions | decide; block |
+//! | [`check`] | `check`: a launch spec and what this machine lacks, as text | start anything |
 //! | [`voice`] | the writing thread: what fateshare says, and members' output where it is relayed | hold up the supervisor |
 //! | [`sys`] | the only room with system calls, `unsafe`, `nix` and `libc` | know policy |
 //! | [`core`] | the decisions: `step(now, event) -> actions` | read a clock, do I/O |
@@ -52,6 +53,7 @@
 //! is done without: `close_range`, pidfds, shared clones, lists of children, `/proc`, a writing
 //! thread. What we cannot, such as reaping, is [`core::Event::OwnFailure`], a verdict like others.
 
+pub mod check;
 pub mod cli;
 pub mod core;
 pub mod run;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
+use fateshare::check;
 use fateshare::cli::{self, Cli, Command};
 use fateshare::core::OWN_FAILURE;
 use fateshare::run::Settings;
@@ -14,6 +15,9 @@ use fateshare::spec::{self, Overlay, Reading};
 use fateshare::sys::{process, signals};
 use fateshare::voice::Level;
 use fateshare::voice::format::{Colours, Format};
+
+/// What `check` ends with when there is no valid spec.
+const INVALID: u8 = 1;
 
 fn main() {
     // First of all: a stop request that comes before we can answer it must wait, not be lost.
@@ -25,6 +29,10 @@ fn main() {
                 OWN_FAILURE
             })
         }
+        Ok(Cli { command: Command::Check(args) }) => check(&args).unwrap_or_else(|error| {
+            complain(&error);
+            INVALID
+        }),
         Err(error) => usage(&error),
     };
     process::leave(code);
@@ -64,13 +72,25 @@ fn run(args: &cli::Run) -> Result<u8> {
         colours: colours(args)?,
         terminals: !args.no_pty,
     };
-    let Reading { launch, warnings } = load(args)?;
+    let Reading { launch, warnings } = load(&args.target)?;
     let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
     fateshare::run::run(&launch, &warnings, settings)
 }
 
+/// Shows what would run; problems of the spec are errors, those of this machine warnings.
+fn check(args: &cli::Check) -> Result<u8> {
+    let reading = load(&args.target)?;
+    let text = check::show(&reading, &fateshare::run::look(&reading.launch));
+    let say = || {
+        let mut stdout = io::stdout();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+    };
+    signals::interruptible(say).context("cannot catch signals")?.context("standard output")?;
+    Ok(0)
+}
+
 /// What is to be run: a spec with what the command line changes in it, or the command line alone.
-fn load(args: &cli::Run) -> Result<Reading> {
+fn load(args: &cli::Target) -> Result<Reading> {
     let overlay = overlay(args)?;
     let named = args.spec.as_deref().or(args.file.as_deref());
     let variable = env::var_os("FATESHARE_SPEC").filter(|path| !path.is_empty());
@@ -94,7 +114,7 @@ fn may_block(named: Option<&Path>) -> bool {
     named.is_none_or(|path| path == Path::new("-") || !path.is_file())
 }
 
-fn overlay(args: &cli::Run) -> Result<Overlay> {
+fn overlay(args: &cli::Target) -> Result<Overlay> {
     let sidecars = args.sidecar.iter().map(|text| spec::split_sidecar(text));
     Ok(Overlay {
         command: (!args.command.is_empty()).then(|| args.command.clone()),

@@ -54,7 +54,7 @@ pub use happening::{
 pub use ids::{MemberId, Moment, Pid, ProcessKey, Status};
 pub use killing::{GIVE_UP_AFTER, LEAVE_AFTER, WAVE_EVERY};
 pub use plan::{MemberPlan, Plan};
-pub use sentences::{Importance, Line, opening, render};
+pub use sentences::{Importance, Line, opening, render, span};
 pub use teardown::HURRY_AFTER;
 pub use timers::Timer;
 pub use verdict::{Cause, MemberEnd, Verdict, culprit};

@@ -103,7 +103,7 @@ pub fn render(launch: &Launch, happening: &Happening) -> Option<Line> {
 }
 
 /// A span of time as people read it: `0.4ms`, `310ms`, `1.2s`, `9s`, `1m30s`.
-pub(crate) fn span(time: Duration) -> String {
+pub fn span(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if time < Duration::from_millis(10) {
         format!("{:.1}ms", seconds * 1e3)

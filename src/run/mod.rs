@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::core::{self, Group, JobControl, Plan};
+use crate::core::{self, Group, JobControl, Plan, SpawnFailure};
 use crate::spec::Launch;
 use crate::sys::output::Which;
 use crate::sys::process::{self, Role};
@@ -64,6 +64,12 @@ impl Settings {
         let colours = [colours(Which::Stdout), colours(Which::Stderr)];
         Style { level: self.level, format, colours }
     }
+}
+
+/// What this machine lacks for the group to be started: for each member that could not be, which,
+/// and why. Starts nothing.
+pub fn look(launch: &Launch) -> Vec<SpawnFailure> {
+    prepare::prepare(launch, &Inherited::read()).err().unwrap_or_default()
 }
 
 /// Runs the group until nothing is left of it, and gives the exit code.

@@ -40,5 +40,5 @@ pub use problem::{Position, Problem, Problems, Warning};
 pub use reader::{Reading, read};
 pub use signal::Signal;
 pub use source::{LOOKED_FOR, Source, SpecFile, find};
-pub use units::{LONGEST_GRACE, parse_duration, parse_size};
+pub use units::{LONGEST_GRACE, bytes_as_size, parse_duration, parse_size};
 pub use user::{LARGEST_ID, UserFlaw, parse_id};

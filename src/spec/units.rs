@@ -87,6 +87,16 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     Ok(bytes)
 }
 
+/// A size as [`parse_size`] reads it back, in the largest unit that needs no fraction: `64M`.
+pub fn bytes_as_size(bytes: u64) -> String {
+    let units = [('T', 40), ('G', 30), ('M', 20), ('K', 10)];
+    let whole = |shift: u32| bytes > 0 && bytes.trailing_zeros() >= shift;
+    match units.into_iter().find(|(_, shift)| whole(*shift)) {
+        Some((unit, shift)) => format!("{}{unit}", bytes >> shift),
+        None => format!("{bytes}B"),
+    }
+}
+
 /// Splits a leading decimal number, `12` or `1.5`, from what follows.
 fn split_number(text: &str) -> Option<(&str, &str)> {
     let end =
@@ -195,6 +205,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_size_is_read_back(bytes in 1_u64.., shift in 0_u32..50) {
+            let bytes = (bytes >> shift).max(1) << shift.min(bytes.leading_zeros());
+            prop_assert_eq!(parse_size(&bytes_as_size(bytes)), Ok(bytes));
+        }
+
         #[test]
         fn no_text_makes_the_units_panic(text in "\\PC*", digits in "[0-9.]{1,40}[a-zA-Z]{0,3}") {
             for text in [text, digits] {

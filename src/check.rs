@@ -1,0 +1,183 @@
+//! `fateshare check`: what would run, as text. Pure: what this machine lacks is found by `run`.
+
+use std::fmt::Write as _;
+
+use crate::core::{SpawnFailure, span};
+use crate::spec::{
+    CommandForm, DEFAULT_STOP_ON, ExitCodes, Launch, MayFinish, Member, Reading, Signal, StopOrder,
+    StopTo, bytes_as_size,
+};
+
+/// A column is no wider than this: one very long command must not push all others away.
+const WIDEST: usize = 60;
+
+/// What would run: a line for each member, what happens when one ends, what is odd about the spec,
+/// and what this machine lacks. Ends with a newline.
+pub fn show(reading: &Reading, lacks: &[SpawnFailure]) -> String {
+    let Reading { launch, warnings } = reading;
+    let mut text = format!("{}: ok", launch.source);
+    match warnings.len() + lacks.len() {
+        0 => {}
+        1 => text.push_str(", 1 warning"),
+        more => {
+            let _ = write!(text, ", {more} warnings");
+        }
+    }
+    text.push('\n');
+    let main = &launch.members[0];
+    let rows: Vec<[String; 5]> = launch.members.iter().map(|member| row(member, main)).collect();
+    text.push_str(&table(&rows));
+    text.push_str(&fate(launch));
+    for warning in warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    for lack in lacks {
+        let name = launch.members.get(lack.member.index()).map_or("?", |it| it.name.as_str());
+        let _ = writeln!(text, "warning: {name}: on this machine: {}", lack.reason);
+        if let Some(hint) = &lack.hint {
+            let _ = writeln!(text, "  {hint}");
+        }
+    }
+    text
+}
+
+/// Name, command, health check, memory, and what else is special.
+fn row(member: &Member, main: &Member) -> [String; 5] {
+    let mut notes = Vec::new();
+    if member.form == CommandForm::Shell {
+        notes.push("runs under a shell".to_owned());
+    }
+    match (member.form, member.stop_to) {
+        (CommandForm::Shell, StopTo::Process) => {
+            notes.push("only the shell is told to stop".to_owned());
+        }
+        (CommandForm::List | CommandForm::Exec, StopTo::Group) => {
+            notes.push("its process group is told to stop".to_owned());
+        }
+        (CommandForm::Shell, StopTo::Group)
+        | (CommandForm::List | CommandForm::Exec, StopTo::Process) => {}
+    }
+    if member.stop == StopOrder::AfterMain {
+        notes.push(format!("stops after {}", main.name));
+    }
+    if member.may_finish == MayFinish::WithZero {
+        notes.push("may finish with 0".to_owned());
+    }
+    if let Some(user) = &member.user {
+        notes.push(format!("as {user}"));
+    }
+    if let Some(dir) = &member.working_dir {
+        notes.push(format!("in {}", dir.display()));
+    }
+    let memory = member.memory.map(bytes_as_size).unwrap_or_default();
+    [member.name.clone(), command(member), "pid".to_owned(), memory, notes.join(", ")]
+}
+
+/// The command as it was written, and who executes it.
+fn command(member: &Member) -> String {
+    let words = || member.argv.iter().map(|word| word.to_string_lossy());
+    if member.form == CommandForm::List {
+        let quoted: Vec<String> = words().map(|word| quote(&word)).collect();
+        return on_one_line(&quoted.join(" "));
+    }
+    let program = words().next().unwrap_or_default().into_owned();
+    let shell = program.rsplit('/').next().unwrap_or_default().to_owned();
+    let script = words().next_back().unwrap_or_default().into_owned();
+    let written = match member.form {
+        CommandForm::Exec => script.strip_prefix("exec ").unwrap_or(&script),
+        CommandForm::List | CommandForm::Shell => script.as_str(),
+    };
+    format!("{shell}: {}", on_one_line(written))
+}
+
+/// A word as a shell would take it.
+fn quote(word: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "@%+=:,./_-^~".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// Nothing that moves the cursor.
+fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for letter in text.trim_end().chars() {
+        if letter.is_control() {
+            line.extend(letter.escape_default());
+        } else {
+            line.push(letter);
+        }
+    }
+    line
+}
+
+/// Columns side by side; those in which nothing stands are left out.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.filter(|width| *width <= WIDEST).max().unwrap_or(0)
+    };
+    let used: Vec<usize> =
+        (0..N).filter(|it| rows.iter().any(|row| !row[*it].is_empty())).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for column in &used {
+            let _ = write!(line, "{:<width$}  ", row[*column], width = width(*column));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// What happens when a member ends.
+fn fate(launch: &Launch) -> String {
+    let who = match launch.members.as_slice() {
+        [one] => format!("if {} ends: what it leaves stops", one.name),
+        _ => "if any member ends: all stop".to_owned(),
+    };
+    let grace = span(launch.grace_period);
+    let mut text = format!(
+        "{who} ({}), SIGKILL after {grace}, exit = {}\n",
+        stop_signals(launch),
+        exit(launch)
+    );
+    if launch.stop_on != DEFAULT_STOP_ON {
+        let names: Vec<String> = launch.stop_on.iter().map(Signal::to_string).collect();
+        let _ = writeln!(text, "stop requests: {}", names.join(", "));
+    }
+    text
+}
+
+/// `SIGTERM`, or who gets another one.
+fn stop_signals(launch: &Launch) -> String {
+    let own = launch.members.iter().filter_map(|member| Some((member, member.stop_signal?)));
+    let own = own.filter(|(_, signal)| *signal != Signal::TERM);
+    let own: Vec<String> =
+        own.map(|(member, signal)| format!("{} {signal}", member.name)).collect();
+    if own.is_empty() { Signal::TERM.to_string() } else { format!("SIGTERM; {}", own.join(", ")) }
+}
+
+/// Whose code it is, and what becomes of zeros.
+fn exit(launch: &Launch) -> String {
+    let ExitCodes { main_success, sidecar_success, stopped, .. } = launch.exit_codes;
+    let alone = launch.members.len() == 1;
+    let first = if alone { "its own" } else { "the first to end" };
+    let mut zeros = Vec::new();
+    if !alone && main_success == sidecar_success && main_success != 0 {
+        zeros.push(format!("0 → {main_success}"));
+    } else {
+        if main_success != 0 {
+            zeros.push(format!("{}'s 0 → {main_success}", launch.members[0].name));
+        }
+        if !alone && sidecar_success != 0 {
+            zeros.push(format!("a sidecar's 0 → {sidecar_success}"));
+        }
+    }
+    if let Some(code) = stopped {
+        zeros.push(format!("a clean stop → {code}"));
+    }
+    if zeros.is_empty() { first.to_owned() } else { format!("{first} ({})", zeros.join(", ")) }
+}
