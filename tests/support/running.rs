@@ -149,8 +149,9 @@ impl Running {
             if answer.is_none() && over {
                 return Some(None);
             }
-            // One more look after the end: the answer may have come together with it.
-            over = self.ended();
+            // One more look after the end: the answer may have come together with it. What started
+            // fateshare may end before it does, as a shell that is hung up.
+            over = self.ended() && self.processes().is_empty();
             answer.map(Some)
         });
         match answer.flatten() {

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 
 use crate::output::full_pipe;
 use crate::relay::{counted, of_member, relayed};
-use crate::support::{Argv, Ended, Group, LIMIT, Mode, Shell, in_both_modes, poll};
+use crate::support::{Argv, Ended, Group, LIMIT, Mode, Shell, in_both_modes, poll, proc};
 
 in_both_modes![
     a_stalled_stdout_holds_up_no_teardown,
@@ -44,11 +44,28 @@ fn busy(mode: Mode, format: &str) -> Group {
         .sidecar("config-server", "print=hello until=go exit=7")
 }
 
+/// Until everything that can be full is: `yes` sleeps, and has not written anything for a while.
+fn wait_full(group: &mut crate::support::Running) {
+    let mut before = None;
+    group.until("`yes` cannot write any more", |group| {
+        let yes = group.processes().into_iter().find_map(|pid| {
+            let stat = proc::stat(pid)?;
+            let io = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+            let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+            let is_yes = command.split('\0').next().is_some_and(|word| word.ends_with("yes"));
+            (is_yes && stat.state == 'S').then_some(io)
+        });
+        thread::sleep(Duration::from_millis(50));
+        let same = yes.is_some() && yes == before;
+        before = yes;
+        same.then_some(())
+    });
+}
+
 /// Strikes, and looks how long after that it ended.
 fn strike(mut group: crate::support::Running) -> (Ended, Duration) {
     group.wait_started(&["orderly", "config-server"]);
-    // Until everything that can be full is.
-    thread::sleep(Duration::from_millis(300));
+    wait_full(&mut group);
     let struck = Instant::now();
     std::fs::write(group.dir().join("go"), "").expect("the trigger");
     let ended = group.end();
