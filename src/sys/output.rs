@@ -172,7 +172,7 @@ impl Sink {
             Kind::File => usize::MAX,
             Kind::Device | Kind::Socket | Kind::Other => WHOLE,
             Kind::Pipe { pages } => {
-                let used = match self.unread() {
+                let used = match self.in_pipe() {
                     Ok(0) => 0,
                     Ok(unread) => unread / (page_size() / 2) + 2,
                     Err(_) => pages,
@@ -182,8 +182,16 @@ impl Sink {
         }
     }
 
-    /// How many bytes wait in the pipe for its reader.
-    fn unread(&self) -> io::Result<usize> {
+    /// How many bytes wait for the reader, where that can be known: in a pipe. A reader that takes few
+    /// at a time makes room only when it has taken a whole page.
+    pub fn unread(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Pipe { .. } => self.in_pipe().ok(),
+            Kind::File | Kind::Device | Kind::Socket | Kind::Other => None,
+        }
+    }
+
+    fn in_pipe(&self) -> io::Result<usize> {
         let mut unread: libc::c_int = 0;
         let number = self.as_fd().as_raw_fd();
         seam::checked("ioctl_fionread", || {

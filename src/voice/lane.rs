@@ -44,6 +44,8 @@ pub(super) struct Relayed {
     pub(super) frame: Frame,
     pub(super) counters: Counted,
     pub(super) splitter: Splitter,
+    /// When something was read of it last, since 1970.
+    pub(super) read_at: Duration,
 }
 
 /// What was read and is not in lines yet.
@@ -86,6 +88,8 @@ pub(super) struct Lane<S = Sink> {
     place: usize,
     turn: Arc<Turn>,
     stalled_since: Option<Duration>,
+    /// So much waited for the reader when that was looked at last.
+    unread: Option<usize>,
     /// How long it was stalled, to be told to those who had something to say meanwhile.
     held_up: Duration,
     /// At the end: the output that is read to its end, and how much of it is.
@@ -132,6 +136,7 @@ impl<S: Take> Lane<S> {
             place,
             turn,
             stalled_since: None,
+            unread: None,
             held_up: Duration::ZERO,
             last: (0, 0),
             is_drained: false,
@@ -210,7 +215,8 @@ impl<S: Take> Lane<S> {
         match outlet::read_some(&relayed.ours, &mut buffer[..most]) {
             Ok(Some(count)) if count > 0 => {
                 self.touched = self.touched.max(count);
-                relayed.frame.prefix(&mut self.prefix, clock::since_1970());
+                relayed.read_at = clock::since_1970();
+                relayed.frame.prefix(&mut self.prefix, relayed.read_at);
                 if let Some(counters) = relayed.counters.get() {
                     counters.read(count);
                 }
@@ -242,7 +248,7 @@ impl<S: Take> Lane<S> {
     fn finish_line(&mut self, number: usize) {
         let Some(relayed) = self.streams.get_mut(number).and_then(Option::as_mut) else { return };
         if let Some(line) = relayed.splitter.finish() {
-            relayed.frame.prefix(&mut self.prefix, clock::since_1970());
+            relayed.frame.prefix(&mut self.prefix, relayed.read_at);
             relayed.frame.append(&mut self.out, &self.prefix, line);
             if let Some(counters) = relayed.counters.get() {
                 counters.relayed(1, 0);
@@ -396,6 +402,22 @@ impl<S: Take> Lane<S> {
                 self.last = (number + 1, 0);
             }
         }
+    }
+
+    /// Whether the reader takes nothing now.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled_since.is_some()
+    }
+
+    /// Notes as progress what the reader has taken, be it too little to write anything more.
+    pub(super) fn look_at_reader(&mut self) {
+        let now = self.stalled_since.and_then(|_| self.sink.unread());
+        if let (Some(before), Some(now)) = (self.unread, now)
+            && now < before
+        {
+            self.inbox.progress();
+        }
+        self.unread = now;
     }
 
     /// Whether it can go on at once: something that was read waits for nothing.

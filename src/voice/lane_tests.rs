@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -56,6 +57,10 @@ impl Take for Reader {
         }
     }
 
+    fn unread(&self) -> Option<usize> {
+        None
+    }
+
     fn name(&self) -> &'static str {
         "a reader with moods"
     }
@@ -101,7 +106,16 @@ fn relay(
         };
         let counters = Counted { all: Arc::clone(&counters), member, stream: 0 };
         let ours = Arc::new(outlet.ours);
-        lane.add(member, Relayed { ours, frame, counters, splitter: Splitter::default() });
+        lane.add(
+            member,
+            Relayed {
+                ours,
+                frame,
+                counters,
+                splitter: Splitter::default(),
+                read_at: Duration::ZERO,
+            },
+        );
         open.push((
             File::from(outlet.theirs),
             writer.text.as_slice(),
@@ -301,7 +315,10 @@ fn a_line_of_ours_comes_between_lines_of_a_member() {
     let counters = Counted { all, member: 0, stream: 0 };
     let frame = Frame::text(&names(1), 0, Colours::None);
     let ours = Arc::new(outlet.ours);
-    lane.add(0, Relayed { ours, frame, counters, splitter: Splitter::default() });
+    lane.add(
+        0,
+        Relayed { ours, frame, counters, splitter: Splitter::default(), read_at: Duration::ZERO },
+    );
     File::from(outlet.theirs).write_all(&text).expect("it has room");
     assert!(!lane.relay(), "it stalls");
     assert!(!lane.has_work(), "it waits for its reader");

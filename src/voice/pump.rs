@@ -22,6 +22,11 @@ const ROUNDS_BEFORE_OUR_OWN: usize = 64;
 /// When nothing has happened for so long, memory that is not needed goes back.
 const QUIET: Duration = Duration::from_millis(100);
 
+/// At the end it is looked so often whether a reader that has no room for more takes something at
+/// all. A terminal and a socket say that they have room much later than they have it: there it is
+/// tried.
+const GLANCE: Duration = Duration::from_millis(50);
+
 /// What the thread works with.
 #[derive(Debug)]
 pub(super) struct Pump {
@@ -88,7 +93,13 @@ impl Pump {
         };
         let all = Arc::clone(&self.counters);
         let counters = Counted { all, member, stream: place };
-        let relayed = Relayed { ours, frame, counters, splitter: Splitter::default() };
+        let relayed = Relayed {
+            ours,
+            frame,
+            counters,
+            splitter: Splitter::default(),
+            read_at: Duration::ZERO,
+        };
         self.lanes[place].add(member, relayed);
     }
 
@@ -155,13 +166,17 @@ impl Pump {
             return;
         }
         let swollen = self.lanes.iter().any(Lane::is_swollen);
-        let limit = swollen.then_some(QUIET);
+        let ending = self.inbox.is_last() && self.lanes.iter().any(Lane::is_stalled);
+        let limit = if ending { Some(GLANCE) } else { swollen.then_some(QUIET) };
         let [stdout, stderr] = &self.lanes;
         let called = || Wanted::Readable(bell.as_fd());
         let [stdout, stderr] = [stdout, stderr].map(|lane| lane.wanted().unwrap_or_else(called));
         let wanted = [called(), stdout, stderr];
         match wait(wanted, limit) {
             Ok([true, ..]) => bell.silence(),
+            Ok([false, false, false]) if ending => {
+                self.lanes.iter_mut().for_each(Lane::look_at_reader);
+            }
             Ok([false, false, false]) if swollen => {
                 self.lanes.iter_mut().for_each(Lane::give_back);
                 memory::give_back();

@@ -25,6 +25,8 @@ pub(super) trait Take {
     fn room(&self) -> usize;
     /// See [`Sink::write`].
     fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>>;
+    /// See [`Sink::unread`].
+    fn unread(&self) -> Option<usize>;
     /// What it is called.
     fn name(&self) -> &'static str;
 }
@@ -36,6 +38,10 @@ impl Take for Sink {
 
     fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
         self.write(bytes)
+    }
+
+    fn unread(&self) -> Option<usize> {
+        self.unread()
     }
 
     fn name(&self) -> &'static str {

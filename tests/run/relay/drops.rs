@@ -1,0 +1,94 @@
+//! Readers that take drop by drop: as long as they take something, nothing is given up.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+
+use crate::relay::{objects, of_member, relayed};
+use crate::support::{Mode, Shell, in_both_modes};
+
+in_both_modes![
+    a_pipe_of_which_less_than_a_page_is_taken,
+    a_socket_that_is_emptied_slowly,
+    a_terminal_that_is_shown_slowly,
+    an_unfinished_line_has_the_time_of_its_reading,
+];
+
+/// Reads so much at a time for a while, then all the rest.
+fn drop_by_drop(mut from: impl Read, size: usize) -> String {
+    let began = Instant::now();
+    let (mut all, mut some) = (Vec::new(), vec![0; size]);
+    // A terminal whose other side is closed says so by an error.
+    while let Ok(count @ 1..) = from.read(&mut some) {
+        all.extend_from_slice(&some[..count]);
+        if began.elapsed() < Duration::from_secs(2) {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+    String::from_utf8(all).expect("UTF-8")
+}
+
+/// Main writes so many numbers and is gone; they come all the same.
+fn all_come(
+    mode: Mode,
+    count: usize,
+    reader: impl Read + Send + 'static,
+    writer: OwnedFd,
+    size: usize,
+) {
+    let group = relayed(mode, "text")
+        .main("web", Shell(&format!("seq {count}")))
+        .sidecar("config-server", "exit-on=TERM:0 wait")
+        .top("grace_period: 60s")
+        .stdout(File::from(writer))
+        .arguments(&["--color=never"])
+        .start();
+    let text = thread::spawn(move || drop_by_drop(reader, size));
+    let ended = group.end();
+    ended.code(0).silent_about("was not read");
+    let text = text.join().expect("the reader ends").replace('\r', "");
+    let lines = of_member(&text, "web");
+    assert_eq!(lines.len(), count, "{ended}");
+    assert!(lines.iter().zip(1..).all(|(line, number)| *line == number.to_string()));
+}
+
+fn a_pipe_of_which_less_than_a_page_is_taken(mode: Mode) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    all_come(mode, 8_000, reader, writer.into(), 100);
+}
+
+fn a_socket_that_is_emptied_slowly(mode: Mode) {
+    let (reader, writer) = UnixStream::pair().expect("a pair of sockets");
+    all_come(mode, 40_000, reader, writer.into(), 4_096);
+}
+
+fn a_terminal_that_is_shown_slowly(mode: Mode) {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY;
+    let master = posix_openpt(flags | OFlag::O_CLOEXEC).expect("a terminal");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("its other side");
+    let name = ptsname_r(&master).expect("its name");
+    let slave = File::options().write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(name);
+    all_come(mode, 500, master, slave.expect("it opens").into(), 200);
+}
+
+fn an_unfinished_line_has_the_time_of_its_reading(mode: Mode) {
+    let ended = relayed(mode, "json")
+        .main("web", Shell("printf 'panic: oom'; sleep 0.5; exit 3"))
+        .sidecar("config-server", "exit-on=TERM:0 wait")
+        .start()
+        .end();
+    ended.code(3);
+    let (out, err) = (objects(&ended.stdout), objects(&ended.stderr));
+    let line = out.iter().find(|it| it["message"] == "panic: oom").expect("the line");
+    let verdict =
+        err.iter().find(|it| it["message"].as_str().is_some_and(|it| it.contains("exited with 3")));
+    let (read, said) = (line["time"].as_str(), verdict.expect("the verdict")["time"].as_str());
+    assert!(read < said, "{ended}");
+}
