@@ -70,7 +70,23 @@ fn row(member: &Member, main: &Member) -> [String; 5] {
         notes.push(format!("in {}", dir.display()));
     }
     let memory = member.memory.map(bytes_as_size).unwrap_or_default();
-    [member.name.clone(), command(member), "pid".to_owned(), memory, notes.join(", ")]
+    [member.name.clone(), command(member), checks(member), memory, notes.join(", ")]
+}
+
+/// How it is found out whether it is healthy, and ready.
+fn checks(member: &Member) -> String {
+    let mut text = match &member.health_check {
+        None => "pid".to_owned(),
+        Some(check) => format!(
+            "{check}, {} to start, then every {}",
+            span(check.start_timeout),
+            span(check.interval)
+        ),
+    };
+    if let Some(check) = &member.readiness_check {
+        let _ = write!(text, "; ready: {check}, every {}", span(check.interval));
+    }
+    text
 }
 
 /// The command as it was written, and who executes it.

@@ -111,7 +111,8 @@ Environment:
   FATESHARE_GRACE_PERIOD  like --grace-period
 
 Exit code:
-  the first to end decides: its own code, 128+n for signal n, 69 if a sidecar ended with 0;
+  the first to end decides: its own code, 128+n for signal n, 69 if a sidecar ended with 0; 69
+  too when the main process's health check fails;
   after a stop request it is the main process's; 127 command not found, 126 not executable,
   125 any other failure of fateshare itself
 

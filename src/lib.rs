@@ -14,6 +14,7 @@
 //! | [`run`] | the shell: one loop on one thread; waits, tells the core, performs its actions | decide; block |
 //! | [`check`] | `check`: a launch spec and what this machine lacks, as text | start anything |
 //! | [`voice`] | the writing thread: what fateshare says, and members' output where it is relayed | hold up the supervisor |
+//! | [`health`] | one question to a port or over HTTP, one answer | know when to ask, or what follows |
 //! | [`sys`] | the only room with system calls, `unsafe`, `nix` and `libc` | know policy |
 //! | [`core`] | the decisions: `step(now, event) -> actions` | read a clock, do I/O |
 //! | [`spec`] | what to run: text in, valid types out | start anything |
@@ -36,6 +37,10 @@
 //! until the next timer. When the kernel says that no child is left, the core answers with the
 //! exit code; the shell gives the voice its last chance and leaves.
 //!
+//! A health check goes the other way round: a timer of the core's is due, the core answers with
+//! [`core::Action::Probe`], `run::probes` asks beside the loop, and what [`health`] has found comes
+//! back as [`core::Event::Probed`] in the wake-up that takes it, behind signals and ends.
+//!
 //! # Who owns what
 //!
 //! *Reaping* has one owner, the shell: `tokio::process` and `std::process::Child` are used nowhere.
@@ -56,6 +61,7 @@
 pub mod check;
 pub mod cli;
 pub mod core;
+pub mod health;
 pub mod run;
 pub mod spec;
 #[allow(unsafe_code)]

@@ -79,8 +79,9 @@ fn run(args: &cli::Run) -> Result<u8> {
 
 /// Shows what would run; problems of the spec are errors, those of this machine warnings.
 fn check(args: &cli::Check) -> Result<u8> {
-    let reading = load(&args.target)?;
-    let text = check::show(&reading, &fateshare::run::look(&reading.launch));
+    let mut reading = load(&args.target)?;
+    let lacks = fateshare::run::look(&mut reading.launch);
+    let text = check::show(&reading, &lacks);
     let say = || {
         let mut stdout = io::stdout();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())

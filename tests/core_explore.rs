@@ -12,9 +12,11 @@ use world::{Child, Counts, Model, Offered, World, kind, model};
 
 const CHILDREN: [Child; 3] = [Child::None, Child::InGroup, Child::OwnSession];
 
-const WHOLE: Offered = Offered { passes: true, freezes: true, fails: false, jobs: false };
+const WHOLE: Offered =
+    Offered { passes: true, freezes: true, fails: false, jobs: false, checks: false };
 /// Without what only multiplies the moments: a second SIGINT and a freeze.
-const PLAIN: Offered = Offered { passes: false, freezes: false, fails: false, jobs: false };
+const PLAIN: Offered =
+    Offered { passes: false, freezes: false, fails: false, jobs: false, checks: false };
 
 /// Every main process that the spec allows.
 fn mains() -> Vec<Model> {
@@ -74,11 +76,12 @@ fn explore_all(groups: impl IntoIterator<Item = Vec<Model>>, offered: Offered) -
         number += 1;
     }
     println!("{number} groups, {states} states, {moves} moves: {counts:?}");
-    let kinds = 6
+    let kinds = 5
         + usize::from(offered.passes)
         + usize::from(offered.freezes)
         + usize::from(offered.fails)
-        + usize::from(offered.jobs);
+        + usize::from(offered.jobs)
+        + 2 * usize::from(offered.checks);
     assert_eq!(counts.len(), kinds, "every kind of move was made: {counts:?}");
     (states, moves)
 }
@@ -95,6 +98,19 @@ fn jobs_and_failures() {
     let jobs = Offered { fails: true, jobs: true, ..PLAIN };
     let (states, _) = explore_all(mains().into_iter().map(|main| vec![main]), jobs);
     assert!(states > 1_000, "{states}");
+}
+
+/// A health check that passes or fails at every moment, frozen or not.
+#[test]
+fn health_checks() {
+    let checked = Offered { checks: true, freezes: true, ..PLAIN };
+    let (states, _) = explore_all(mains().into_iter().map(|main| vec![main]), checked);
+    assert!(states > 1_000, "{states}");
+    let sidecar = model(StopOrder::AfterMain, StopTo::Process, MayFinish::WithZero, Child::None);
+    let checked = Offered { checks: true, ..PLAIN };
+    let groups = mains().into_iter().map(|main| vec![main, sidecar]);
+    let (states, _) = explore_all(groups, checked);
+    assert!(states > 10_000, "{states}");
 }
 
 /// Members that may not be signalled, beside others.

@@ -8,9 +8,9 @@ mod world;
 use std::time::Duration;
 
 use fateshare::core::{
-    Action, Before, Ends, Event, Foreground, Found, Group, JobControl, Leader, MemberId,
-    MemberPlan, Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SpawnFailure,
-    SpawnFailureKind, State, Status, Unhealthy, Windows,
+    Action, Answer, Check, CheckPlan, Ends, Event, Foreground, Found, Group, JobControl, Leader,
+    MemberId, MemberPlan, Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender,
+    SpawnFailure, SpawnFailureKind, State, Status, Windows,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 use proptest::prelude::*;
@@ -56,7 +56,7 @@ proptest! {
         models in any_group(),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 0..120),
     ) {
-        let mut world = World::new(models, Offered { passes: true, freezes: true, fails: true, jobs: true });
+        let mut world = World::new(models, Offered { passes: true, freezes: true, fails: true, jobs: true, checks: true });
         for pick in picks {
             let moves = world.some_moves();
             if moves.is_empty() {
@@ -105,6 +105,12 @@ proptest! {
     }
 }
 
+const CHECKED: CheckPlan = CheckPlan {
+    start_timeout: Duration::from_secs(5),
+    interval: Duration::from_secs(3),
+    timeout: Duration::from_secs(1),
+};
+
 fn plan(members: usize, profile: bool) -> Plan {
     let member = MemberPlan {
         stop_signal: None,
@@ -120,6 +126,8 @@ fn plan(members: usize, profile: bool) -> Plan {
         profile,
         job_control: JobControl::Shell,
         windows: Windows::None,
+        health: Some(CHECKED),
+        readiness: Some(CHECKED),
     }
 }
 
@@ -179,8 +187,13 @@ fn any_event() -> impl Strategy<Value = Event> {
             }),
         prop::collection::vec(any_seen(), 0..4)
             .prop_map(|processes| { Event::Found(Found { processes, ..Found::default() }) }),
-        any_member().prop_map(|member| {
-            Event::Unhealthy(Unhealthy { member, before: Before::Healthy, reason: "no".to_owned() })
+        (any::<bool>(), any::<bool>()).prop_map(|(health, passes)| Event::Probed {
+            check: if health { Check::Health } else { Check::Readiness },
+            answer: if passes {
+                Answer::Passed(Some("odd".to_owned()))
+            } else {
+                Answer::Failed("no".to_owned())
+            },
         }),
         (1..=64)
             .prop_filter_map("a signal", Signal::from_number)

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use fateshare::core::{
-    Action, Before, Ends, Event, Foreground, Found, Group, JobControl, Leader, MemberId, Moment,
-    Pid, Plan, ProcessKey, Received, Seen, Sender, SignalFailure, SpawnFailure, SpawnFailureKind,
-    State, Status, Unhealthy, opening, render,
+    Action, Answer, Check, Ends, Event, Foreground, Found, Group, JobControl, Leader, MemberId,
+    Moment, Pid, Plan, ProcessKey, Received, Seen, Sender, SignalFailure, SpawnFailure,
+    SpawnFailureKind, State, Status, Timer, opening, render,
 };
 use fateshare::spec::{Launch, Overlay, Signal, SpecFile, read};
 
@@ -49,6 +49,12 @@ impl Story {
                 self.lines.push(line.text);
             }
         }
+        self
+    }
+
+    #[track_caller]
+    fn says_nothing(&self) -> &Self {
+        assert_eq!(self.lines, Vec::<String>::new());
         self
     }
 
@@ -190,22 +196,70 @@ fn stop_requests_and_their_senders() {
     }
 }
 
+/// The answer to a question that is asked when its timer is due.
+fn answer(story: &mut Story, check: Check, answer: Answer) {
+    let timer = match check {
+        Check::Health => Timer::Health,
+        Check::Readiness => Timer::Readiness,
+    };
+    let due = story.group.timer(timer).expect("it is armed").since_start().as_millis();
+    let due = u64::try_from(due).expect("small");
+    story.at(due, Event::Tick);
+    story.at(due + 3, Event::Probed { check, answer });
+}
+
+const CHECKED: &str = "{main: {name: web, command: [nginx], health_check: {type: http, port: 80, \
+                       start_timeout: 1s}, readiness_check: {type: port, port: 81}}, sidecars: \
+                       [{name: config-server, command: [redis-server]}]}";
+
 #[test]
 fn a_failed_health_check() {
-    let unhealthy = |before| {
-        let reason = "received status code 500 in 3ms".to_owned();
-        Event::Unhealthy(Unhealthy { member: WEB, before, reason })
-    };
-    let mut story = Story::of(PAIR);
-    story.at(9_000, unhealthy(Before::Healthy));
+    let failed = || Answer::Failed("received status code 500 in 3ms".to_owned());
+    let mut story = Story::of(CHECKED);
+    answer(&mut story, Check::Health, failed());
+    story.says_nothing();
+    answer(&mut story, Check::Health, Answer::Passed(None));
+    story.says("healthy after 106ms (http 80/)");
+    story.lines.clear();
+    answer(&mut story, Check::Health, Answer::Passed(Some("only here".to_owned())));
+    story.says("only here");
+    story.lines.clear();
+    answer(&mut story, Check::Health, Answer::Passed(Some("only here".to_owned())));
+    story.says_nothing();
+    answer(&mut story, Check::Health, failed());
     story
         .says("web became unhealthy: received status code 500 in 3ms; stopping web, config-server");
-    let mut story = Story::of(PAIR);
-    story.at(9_000, unhealthy(Before::NeverHealthy(Duration::from_mins(1))));
+    let mut story = Story::of(CHECKED);
+    for _ in 0..4 {
+        answer(&mut story, Check::Health, failed());
+        story.says_nothing();
+    }
+    // 50, 103, 206, 409, 812 ms, and the last chance after a second.
+    answer(&mut story, Check::Health, failed());
+    story.says_nothing();
+    answer(&mut story, Check::Health, failed());
     story.says(
-        "web was never healthy within 1m: received status code 500 in 3ms; \
+        "web was never healthy within 1s: received status code 500 in 3ms; \
          stopping web, config-server",
     );
+}
+
+#[test]
+fn readiness_ends_nothing() {
+    let mut story = Story::of(CHECKED);
+    for _ in 0..50 {
+        answer(&mut story, Check::Readiness, Answer::Failed("connection refused".to_owned()));
+    }
+    story.says_nothing();
+    answer(&mut story, Check::Readiness, Answer::Passed(None));
+    story.says("ready (port 81)");
+    story.lines.clear();
+    answer(&mut story, Check::Readiness, Answer::Failed("connection refused".to_owned()));
+    story.says("not ready: connection refused");
+    story.lines.clear();
+    answer(&mut story, Check::Readiness, Answer::Passed(None));
+    story.says("ready (port 81)");
+    assert_eq!(story.group.state(), State::Running);
 }
 
 #[test]

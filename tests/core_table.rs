@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use fateshare::core::{
-    Action, Before, Ends, Event, Foreground, Found, Group, Happening, JobControl, Leader, MemberId,
-    MemberPlan, Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SignalFailure,
-    SpawnFailure, SpawnFailureKind, State, Status, Stopped, Timer, Unhealthy, Windows,
+    Action, Answer, Check, CheckPlan, Ends, Event, Foreground, Found, Group, Happening, JobControl,
+    Leader, MemberId, MemberPlan, Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen,
+    Sender, SignalFailure, SpawnFailure, SpawnFailureKind, State, Status, Stopped, Timer, Windows,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -57,6 +57,8 @@ fn group_in(state: State) -> Group {
         profile: true,
         job_control: JobControl::Shell,
         windows: Windows::None,
+        health: None,
+        readiness: None,
     });
     let way = [
         (State::Preparing, at(0), Event::Start),
@@ -160,17 +162,17 @@ fn events() -> Vec<(&'static str, Event)> {
         ("MainStopped(TTIN, ours)", stopped(Signal::TTIN, Foreground::Ours)),
         ("MainStopped(STOP)", stopped(Signal::STOP, Foreground::NotOurs)),
         ("OwnFailure", Event::OwnFailure("cannot reap children".to_owned())),
-        (
-            "Unhealthy(web)",
-            Event::Unhealthy(Unhealthy {
-                member: WEB,
-                before: Before::Healthy,
-                reason: "status 500".to_owned(),
-            }),
-        ),
+        ("Probed(passed)", probed(Check::Health, PASSED)),
+        ("Probed(failed)", probed(Check::Health, Answer::Failed("status 500".to_owned()))),
         ("Overslept", Event::Overslept { asleep_since: at(1_100) }),
         ("Tick", Event::Tick),
     ]
+}
+
+const PASSED: Answer = Answer::Passed(None);
+
+fn probed(check: Check, answer: Answer) -> Event {
+    Event::Probed { check, answer }
 }
 
 /// The actions in short. Entries of the event list are left out but for those that decide.
@@ -186,6 +188,9 @@ fn short(actions: &[Action]) -> String {
             Action::Resize(members) => format!("resize {}", members.len()),
             Action::Stop { member, signal, .. } => format!("stop {} {signal}", member.0),
             Action::StopStraggler { key, signal } => format!("stop straggler {} {signal}", key.pid),
+            Action::Probe(Check::Health) => "probe health".to_owned(),
+            Action::Probe(Check::Readiness) => "probe readiness".to_owned(),
+            Action::CancelProbes => "cancel probes".to_owned(),
             Action::Walk => "walk".to_owned(),
             Action::Pause(member) => format!("pause {}", member.0),
             Action::Suspend(Stopped::Alone) => "suspend".to_owned(),
@@ -345,6 +350,8 @@ fn plan(sidecar: MemberPlan) -> Plan {
         profile: false,
         job_control: JobControl::Nobody,
         windows: Windows::None,
+        health: None,
+        readiness: None,
     }
 }
 
@@ -403,6 +410,25 @@ fn a_new_size_of_the_terminal_is_for_all_whose_terminals_are_copies() {
     group.step(at(2), received(Signal::TERM, Sender::Outside));
     let actions = group.step(at(3), received(Signal::WINCH, Sender::Terminal));
     assert_eq!(short(&actions), "-", "nothing after the verdict");
+}
+
+#[test]
+fn who_is_asked_is_left_alone_when_the_group_ends() {
+    let second = Duration::from_secs(1);
+    let check = CheckPlan { start_timeout: second, interval: second, timeout: second };
+    let mut group = Group::new(Plan { health: Some(check), readiness: Some(check), ..plan(PLAIN) });
+    group.step(at(0), Event::Start);
+    group.step(at(0), Event::Spawned { member: WEB, pid: Pid(7) });
+    assert_eq!(group.next_timer(), None, "not before every member runs");
+    group.step(at(0), Event::Spawned { member: SIDECAR, pid: Pid(8) });
+    assert_eq!(timers(&group), "50ms");
+    assert_eq!(short(&group.step(at(50), Event::Tick)), "probe health, probe readiness");
+    assert_eq!(short(&group.step(at(60), probed(Check::Health, PASSED))), "-");
+    let actions = group.step(at(70), received(Signal::TERM, Sender::Outside));
+    assert_eq!(short(&actions), "VERDICT, cancel probes, stop 0 SIGTERM, stop 1 SIGTERM");
+    assert_eq!(group.timer(Timer::Health), None);
+    let failed = probed(Check::Health, Answer::Failed("refused".to_owned()));
+    assert_eq!(short(&group.step(at(80), failed)), "-");
 }
 
 #[test]

@@ -32,6 +32,8 @@ fn stopping(stop: StopOrder) -> Group {
         profile: false,
         job_control: JobControl::Nobody,
         windows: Windows::None,
+        health: None,
+        readiness: None,
     });
     group.step(at(0), Event::Start);
     group.step(at(0), Event::Spawned { member: WEB, pid: Pid(7) });

@@ -100,6 +100,14 @@ fn dump(launch: &Launch) -> String {
             member.no_new_privs
         )
         .expect("written");
+        for (what, check) in
+            [("health", &member.health_check), ("readiness", &member.readiness_check)]
+        {
+            if let Some(check) = check {
+                let times = (check.start_timeout, check.interval, check.timeout);
+                writeln!(out, "  {what}: {check}, {times:?}").expect("written");
+            }
+        }
         for (name, value) in &member.env {
             writeln!(out, "  {name} = {value:?}").expect("written");
         }

@@ -33,8 +33,13 @@ pub enum Event {
     Found(Found),
     /// A signal could not be sent.
     SignalFailed(SignalFailure),
-    /// A health check gave its judgement.
-    Unhealthy(Unhealthy),
+    /// A check of the main process has its answer. Answers [`Action::Probe`].
+    Probed {
+        /// Which check.
+        check: Check,
+        /// What came of it.
+        answer: Answer,
+    },
     /// Main's leader was stopped by a signal, as the terminal does it (`SIGTSTP`, `SIGTTIN`,
     /// `SIGTTOU`) or somebody else. Told only where standard input is our terminal.
     MainStopped {
@@ -231,6 +236,29 @@ pub enum Windows {
     None,
 }
 
+/// A check of the main process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// Its failure ends the group.
+    Health,
+    /// Its failure only changes readiness.
+    Readiness,
+}
+
+impl Check {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Health, Self::Readiness];
+}
+
+/// What a check has found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// It passed; with what is worth a warning all the same.
+    Passed(Option<String>),
+    /// It failed: why, a sentence without its beginning's capital and its end's stop.
+    Failed(String),
+}
+
 /// A failed health check.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unhealthy {
@@ -283,6 +311,10 @@ pub enum Action {
         /// Its stop signal.
         signal: Signal,
     },
+    /// Ask the main process this check's question and answer with [`Event::Probed`].
+    Probe(Check),
+    /// Forget the questions that are under way: a server that stops waits for its connections.
+    CancelProbes,
     /// Look for our descendants and answer with [`Event::Found`].
     Walk,
     /// SIGKILL to everything that is left.

@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use super::event::{
     Action, Ends, Event, Leader, Preparation, Received, Sender, SignalFailure, SpawnFailure,
-    Unhealthy, Windows,
+    Windows,
 };
 use super::forward::{forwarded, is_stop_request};
 use super::happening::{EndMeaning, Happening, MemberEnded, NotForwarded};
+use super::health::Course;
 use super::ids::{MemberId, Moment, Pid, Status};
 use super::killing::LEAVE_AFTER;
 use super::plan::{MemberPlan, Plan};
@@ -58,6 +59,8 @@ pub struct Group {
     pub(super) forwarded: BTreeSet<Signal>,
     /// Whether we stopped all members and ourselves, and were not continued yet.
     pub(super) suspended: bool,
+    /// Health and readiness, from the moment when every member runs until the verdict.
+    pub(super) checks: [Option<Course>; 2],
     /// There from the verdict on.
     pub(super) teardown: Option<Teardown>,
 }
@@ -73,6 +76,7 @@ impl Group {
             unreachable: BTreeSet::new(),
             forwarded: BTreeSet::new(),
             suspended: false,
+            checks: [None; 2],
             teardown: None,
             plan: Rc::new(plan),
         }
@@ -122,8 +126,12 @@ impl Group {
             (S::Preparing | S::Starting | S::Running, E::Ends(ends)) => {
                 self.ended_by_itself(now, &ends, &mut out);
             }
-            (S::Preparing | S::Starting | S::Running, E::Unhealthy(unhealthy)) => {
-                self.unhealthy(now, unhealthy, &mut out);
+            (S::Running, E::Probed { check, answer }) => {
+                self.probed(now, check, answer, &mut out);
+            }
+            (S::Running, E::Tick) => self.tick_while_running(now, &mut out),
+            (S::Running, E::Overslept { asleep_since }) => {
+                self.overslept_while_running(now, asleep_since);
             }
 
             // After the verdict. A spawn that was under way is told to stop like all others.
@@ -163,20 +171,18 @@ impl Group {
                 E::SignalFailed(failure),
             ) => self.signal_failed(now, failure, &mut out),
 
-            // No timer is armed before the verdict, and a walk's answer is of no use then.
+            // No timer is armed before all members run, and a walk's answer is of no use then.
             (S::Preparing, E::Proceed | E::Spawned { .. })
             | (S::Starting, E::Prepared(_))
             | (S::Running, E::Start | E::Prepared(_) | E::Proceed | E::Spawned { .. })
-            | (
-                S::Preparing | S::Starting | S::Running,
-                E::Found(_) | E::Overslept { .. } | E::Tick,
-            ) => {}
+            | (S::Preparing | S::Starting | S::Running, E::Found(_))
+            | (S::Preparing | S::Starting, E::Overslept { .. } | E::Tick | E::Probed { .. }) => {}
             // There is no main yet, or SIGKILL is on its way: that needs no SIGCONT.
             (S::Preparing | S::Killing, E::MainStopped { .. }) => {}
             // What the teardown causes never becomes the verdict.
             (
                 S::Stopping | S::Killing,
-                E::Start | E::Prepared(_) | E::Proceed | E::Unhealthy(_),
+                E::Start | E::Prepared(_) | E::Proceed | E::Probed { .. },
             ) => {}
             (
                 S::Ended,
@@ -189,7 +195,7 @@ impl Group {
                 | E::Ends(_)
                 | E::Found(_)
                 | E::SignalFailed(_)
-                | E::Unhealthy(_)
+                | E::Probed { .. }
                 | E::MainStopped { .. }
                 | E::OwnFailure(_)
                 | E::Overslept { .. }
@@ -227,6 +233,7 @@ impl Group {
             out.push(Action::ComeBack);
         } else {
             self.state = State::Running;
+            self.start_checks(now);
             out.push(Action::Record(Happening::AllRunning));
         }
     }
@@ -251,10 +258,6 @@ impl Group {
             out.extend(entries.map(Action::Record));
         }
         self.pass_verdict(now, Cause::CannotStart(failures), out);
-    }
-
-    fn unhealthy(&mut self, now: Moment, unhealthy: Unhealthy, out: &mut Vec<Action>) {
-        self.pass_verdict(now, Cause::Unhealthy(unhealthy), out);
     }
 
     /// A signal before the verdict: a stop request, or something for main.

@@ -23,6 +23,17 @@ pub enum Happening {
     SpawnFailed(SpawnFailure),
     /// Every member runs.
     AllRunning,
+    /// The main process's health check passed for the first time.
+    Healthy {
+        /// So long after every member ran.
+        after: Duration,
+    },
+    /// The main process is ready, or is ready again.
+    Ready,
+    /// The main process is not ready any more: why.
+    NotReady(String),
+    /// A check passed, but somewhere else it would not.
+    OddlyPassed(String),
     /// fateshare got a signal.
     Got(Received),
     /// That signal went on to main.

@@ -14,7 +14,8 @@
 //! * *Preparing* exists only where there are profile scripts: one child that is no member.
 //! * *Starting*: members are spawned in spec order, without waiting for one another. Between two
 //!   spawns the shell tells what is pending, so that a stop request or an end wins at once.
-//! * *Running*: every member was spawned.
+//! * *Running*: every member was spawned; the main process is asked for its health, where that is
+//!   more than not having ended.
 //! * *Stopping*: the verdict is latched, its deadline is set, members are told to stop.
 //! * *Killing*: the deadline has passed; everything left gets SIGKILL, in waves.
 //! * *Ended*: nothing is left, or what could not be killed is named. No timer is armed.
@@ -29,6 +30,7 @@ mod foreground;
 mod forward;
 mod group;
 mod happening;
+mod health;
 mod ids;
 mod jobs;
 mod killing;
@@ -40,9 +42,9 @@ mod timers;
 mod verdict;
 
 pub use event::{
-    Action, Before, Ends, Event, Foreground, Found, JobControl, Leader, OVERSLEPT, Preparation,
-    Received, Seen, Sender, SignalFailure, SpawnFailure, SpawnFailureKind, Stopped, TICK, Target,
-    Unhealthy, Windows,
+    Action, Answer, Before, Check, Ends, Event, Foreground, Found, JobControl, Leader, OVERSLEPT,
+    Preparation, Received, Seen, Sender, SignalFailure, SpawnFailure, SpawnFailureKind, Stopped,
+    TICK, Target, Unhealthy, Windows,
 };
 pub use exit::{MainEnd, NOT_EXECUTABLE, NOT_FOUND, OWN_FAILURE, exit_code};
 pub use forward::{forwarded, wanted};
@@ -53,7 +55,7 @@ pub use happening::{
 };
 pub use ids::{MemberId, Moment, Pid, ProcessKey, Status};
 pub use killing::{GIVE_UP_AFTER, LEAVE_AFTER, WAVE_EVERY};
-pub use plan::{MemberPlan, Plan};
+pub use plan::{CheckPlan, MemberPlan, Plan};
 pub use sentences::{Importance, Line, opening, render, span};
 pub use teardown::HURRY_AFTER;
 pub use timers::Timer;

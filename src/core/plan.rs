@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::event::{JobControl, Windows};
-use crate::spec::{ExitCodes, Launch, MayFinish, Signal, StopOrder, StopTo};
+use crate::spec::{ExitCodes, HealthCheck, Launch, MayFinish, Signal, StopOrder, StopTo};
 
 /// What the decisions depend on, taken out of the launch spec.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +22,28 @@ pub struct Plan {
     pub job_control: JobControl,
     /// Whether a new size of the terminal's window is passed on.
     pub windows: Windows,
+    /// When the main process is asked for its health, if at all.
+    pub health: Option<CheckPlan>,
+    /// When it is asked whether it is ready, if at all.
+    pub readiness: Option<CheckPlan>,
+}
+
+/// When a check is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CheckPlan {
+    /// So long the first success may take; readiness has no limit.
+    pub start_timeout: Duration,
+    /// Between an answer and the next question, once it has passed.
+    pub interval: Duration,
+    /// So long one answer may take.
+    pub timeout: Duration,
+}
+
+impl From<&HealthCheck> for CheckPlan {
+    fn from(check: &HealthCheck) -> Self {
+        let HealthCheck { start_timeout, interval, timeout, .. } = *check;
+        Self { start_timeout, interval, timeout }
+    }
 }
 
 /// What the decisions depend on for one member.
@@ -46,6 +68,7 @@ impl Plan {
             stop: member.stop,
             may_finish: member.may_finish,
         });
+        let main = launch.members.first();
         Self {
             members: members.collect(),
             grace: launch.grace_period,
@@ -54,6 +77,8 @@ impl Plan {
             profile: false,
             job_control,
             windows: Windows::None,
+            health: main.and_then(|main| main.health_check.as_ref()).map(CheckPlan::from),
+            readiness: main.and_then(|main| main.readiness_check.as_ref()).map(CheckPlan::from),
         }
     }
 }

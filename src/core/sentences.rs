@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::event::{Before, Received, Sender, SignalFailure, SpawnFailure, Target};
+use super::event::{Before, Check, Received, Sender, SignalFailure, SpawnFailure, Target};
 use super::foreground;
 use super::happening::{
     Decided, EndMeaning, GraceOver, Happening, Killing, MemberEnded, NotForwarded, Over, Straggler,
@@ -58,6 +58,12 @@ pub fn render(launch: &Launch, happening: &Happening) -> Option<Line> {
         }
         Happening::SpawnFailed(failure) => (I::Error, writer.spawn_failed(failure)),
         Happening::AllRunning => (I::Debug, "every member runs".to_owned()),
+        Happening::Healthy { after } => {
+            (I::Info, format!("healthy after {}{}", span(*after), writer.check(Check::Health)))
+        }
+        Happening::Ready => (I::Info, format!("ready{}", writer.check(Check::Readiness))),
+        Happening::NotReady(why) => (I::Warn, format!("not ready: {why}")),
+        Happening::OddlyPassed(what) => (I::Warn, what.clone()),
         Happening::Got(received) => {
             (I::Debug, format!("got {} {}", received.signal, sender(received)))
         }
@@ -167,6 +173,16 @@ impl Writer<'_> {
 
     fn form(&self, member: MemberId) -> CommandForm {
         self.launch.members.get(member.index()).map_or(CommandForm::List, |member| member.form)
+    }
+
+    /// ` (port 8080)`.
+    fn check(&self, check: Check) -> String {
+        let main = self.launch.members.first();
+        let check = main.and_then(|main| match check {
+            Check::Health => main.health_check.as_ref(),
+            Check::Readiness => main.readiness_check.as_ref(),
+        });
+        check.map_or(String::new(), |check| format!(" ({check})"))
     }
 
     /// `sleep (pid 44), left by web`.

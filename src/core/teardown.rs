@@ -119,6 +119,7 @@ impl Group {
         if !self.verdict_waits_for_walk() {
             self.say_verdict(out);
         }
+        self.end_checks(out);
         for &member in &stopping {
             if self.plan_of(member).stop == StopOrder::AtOnce {
                 self.tell(now, member, out);

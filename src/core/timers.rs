@@ -15,10 +15,14 @@ pub enum Timer {
     Wave,
     /// What cannot be killed is left to the kernel.
     GiveUp,
+    /// The next question for main's health, or the end of the time for its answer.
+    Health,
+    /// The same for its readiness.
+    Readiness,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 5;
+const KINDS: usize = 7;
 
 /// At most one deadline for each kind of timer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -9,6 +9,7 @@ mod jobs;
 mod outputs;
 mod perform;
 mod prepare;
+mod probes;
 mod wait;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ use inherited::Inherited;
 use jobs::Jobs;
 use outputs::Outputs;
 use perform::{Means, Shell, Surroundings};
+use probes::Probes;
 use wait::Waiter;
 
 /// However late we are (frozen past the deadline, or starved): a reader who is there gets our last
@@ -67,9 +69,15 @@ impl Settings {
 }
 
 /// What this machine lacks for the group to be started: for each member that could not be, which,
-/// and why. Starts nothing.
-pub fn look(launch: &Launch) -> Vec<SpawnFailure> {
-    prepare::prepare(launch, &Inherited::read()).err().unwrap_or_default()
+/// and why. Fills in what its environment says of the spec. Starts nothing.
+pub fn look(launch: &mut Launch) -> Vec<SpawnFailure> {
+    let inherited = Inherited::read();
+    let mut lacks = prepare::prepare(launch, &inherited).err().unwrap_or_default();
+    if let Err(reason) = probes::fill_in_ports(launch, &inherited) {
+        let (member, kind) = (core::MemberId::MAIN, core::SpawnFailureKind::Other);
+        lacks.push(SpawnFailure { member, kind, reason, hint: None });
+    }
+    lacks
 }
 
 /// Runs the group until nothing is left of it, and gives the exit code.
@@ -88,7 +96,10 @@ pub fn run(launch: &Launch, warnings: &[String], settings: Settings) -> Result<u
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let ended = live(launch, settings, role, inherited, style, &voice);
+    let mut launch = launch.clone();
+    let ended = probes::fill_in_ports(&mut launch, &inherited)
+        .map_err(|reason| anyhow!(reason))
+        .and_then(|()| live(&launch, settings, role, inherited, style, &voice));
     Ok(ended.unwrap_or_else(|error| {
         tracing::error!("{error:#}");
         voice.flush(LONGEST_FLUSH);
@@ -114,7 +125,8 @@ fn live(
     let signals = Signals::catch(&core::wanted(&launch.stop_on)).context("cannot catch signals")?;
     signals::unblock_all().context("cannot unblock signals")?;
     let terminal = Terminal::find();
-    let waiter = Waiter::new(&signals, terminal).context("cannot make the event loop")?;
+    let (probes, answers) = Probes::new(launch);
+    let waiter = Waiter::new(&signals, terminal, answers).context("cannot make the event loop")?;
     let spawner = Spawner::new().context("cannot make a stack for new processes")?;
 
     let mut session = Session::find();
@@ -138,6 +150,7 @@ fn live(
             around,
             jobs: Jobs::new(session, terminal, relayed),
             outputs,
+            probes,
             inherited,
             signals,
             spawner,

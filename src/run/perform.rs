@@ -9,6 +9,7 @@ use super::inherited::Inherited;
 use super::jobs::Jobs;
 use super::outputs::Outputs;
 use super::prepare::{self, Prepared};
+use super::probes::{Answered, Probes};
 use crate::core::{
     Action, Ends, Event, Group, Leader, MemberId, Moment, OVERSLEPT, Pid, Preparation, Received,
     Sender, SignalFailure, SpawnFailure, State, Stopped, Target,
@@ -41,6 +42,7 @@ pub(super) struct Means {
     pub(super) around: Surroundings,
     pub(super) jobs: Jobs,
     pub(super) outputs: Outputs,
+    pub(super) probes: Probes,
     pub(super) inherited: Inherited,
     pub(super) signals: Signals,
     pub(super) spawner: Spawner,
@@ -65,6 +67,9 @@ pub(super) struct Shell<'a> {
     ended: Vec<Pid>,
     pub(super) jobs: Jobs,
     outputs: Outputs,
+    probes: Probes,
+    /// Answers that have come and were not told.
+    answered: Vec<Answered>,
     history: History,
     begin: Duration,
     /// Whether to reap without being told: children that ended before SIGCHLD was caught announce
@@ -77,7 +82,7 @@ pub(super) struct Shell<'a> {
 
 impl<'a> Shell<'a> {
     pub(super) fn new(launch: &'a Launch, group: Group, means: Means) -> Self {
-        let Means { around, jobs, outputs, inherited, signals, spawner } = means;
+        let Means { around, jobs, outputs, probes, inherited, signals, spawner } = means;
         Self {
             launch,
             group,
@@ -91,6 +96,8 @@ impl<'a> Shell<'a> {
             ended: Vec::new(),
             jobs,
             outputs,
+            probes,
+            answered: Vec::new(),
             history: History::default(),
             begin: clock::monotonic(),
             unreaped: true,
@@ -161,12 +168,23 @@ impl<'a> Shell<'a> {
                 self.fail(failure);
             }
         }
+        for answered in std::mem::take(&mut self.answered) {
+            if self.probes.take(&answered) {
+                let Answered { check, answer, .. } = answered;
+                self.tell(Event::Probed { check, answer });
+            }
+        }
         // Only what was due before: telling hundreds of members takes longer than the shortest timer,
         // and their ends come first.
         if self.group.next_timer().is_some_and(|at| at <= woke) {
             self.tell(Event::Tick);
         }
         self.code.is_none() && (self.unreaped || self.group.state() != before)
+    }
+
+    /// An answer has come; the next wake-up tells it, behind signals and ends.
+    pub(super) fn answered(&mut self, answered: Answered) {
+        self.answered.push(answered);
     }
 
     /// Tells the core of a failure of our own, once.
@@ -226,6 +244,8 @@ impl<'a> Shell<'a> {
                     events.push_back(failed(key.pid, None, signal, &error));
                 }
             }
+            Action::Probe(check) => self.probes.ask(check),
+            Action::CancelProbes => self.probes.cancel(),
             Action::Walk => {
                 go_first();
                 events.push_back(Event::Found(descendants::walk(self.known(), self.now())));

@@ -1,4 +1,5 @@
-//! Waiting: for a signal, a hang-up of the terminal, or the core's next timer, and nothing else.
+//! Waiting: for a signal, a hang-up of the terminal, an answer to a health check, or the core's next
+//! timer, and nothing else.
 
 use std::future::poll_fn;
 use std::io;
@@ -10,9 +11,11 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
 use super::perform::{Shell, Slept};
+use super::probes::Answered;
 use crate::sys::signals::Signals;
 use crate::sys::terminal::Terminal;
 
@@ -26,17 +29,23 @@ pub(super) struct Waiter {
     socket: UnixStream,
     /// The terminal, until it is hung up.
     terminal: Option<AsyncFd<OwnedFd>>,
+    answers: UnboundedReceiver<Answered>,
 }
 
 /// What has woken us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Woken {
     Signalled,
     HungUp,
+    Answered(Answered),
 }
 
 impl Waiter {
-    pub(super) fn new(signals: &Signals, terminal: Option<Terminal>) -> io::Result<Self> {
+    pub(super) fn new(
+        signals: &Signals,
+        terminal: Option<Terminal>,
+        answers: UnboundedReceiver<Answered>,
+    ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let inside = runtime.enter();
         let socket = UnixStream::from_std(signals.socket()?)?;
@@ -46,19 +55,20 @@ impl Waiter {
             None
         });
         drop(inside);
-        Ok(Self { runtime, socket, terminal })
+        Ok(Self { runtime, socket, terminal, answers })
     }
 
     /// Goes on until the group is over; gives the exit code.
     pub(super) fn until_over(mut self, shell: &mut Shell<'_>) -> u8 {
         let (socket, terminal) = (&self.socket, &mut self.terminal);
-        self.runtime.block_on(steps(socket, terminal, shell))
+        self.runtime.block_on(steps(socket, terminal, &mut self.answers, shell))
     }
 }
 
 async fn steps(
     socket: &UnixStream,
     terminal: &mut Option<AsyncFd<OwnedFd>>,
+    answers: &mut UnboundedReceiver<Answered>,
     shell: &mut Shell<'_>,
 ) -> u8 {
     let mut slept = None;
@@ -72,14 +82,15 @@ async fn steps(
         let until = shell.next_timer();
         let woken = match until {
             Some(until) => {
-                let woken = timeout(until.since(since), woken(socket, terminal.as_ref())).await;
-                woken.unwrap_or(Ok(Woken::Signalled))
+                let woken = woken(socket, terminal.as_ref(), answers);
+                timeout(until.since(since), woken).await.unwrap_or(Ok(Woken::Signalled))
             }
-            None => woken(socket, terminal.as_ref()).await,
+            None => woken(socket, terminal.as_ref(), answers).await,
         };
         slept = until.map(|until| Slept { since, until });
         match woken {
             Ok(Woken::Signalled) => {}
+            Ok(Woken::Answered(answered)) => shell.answered(answered),
             Ok(Woken::HungUp) => {
                 *terminal = None;
                 shell.hung_up();
@@ -99,12 +110,19 @@ fn watch(terminal: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(terminal, Interest::PRIORITY)
 }
 
-/// Until a signal has come, or the terminal is gone. The socket is emptied before the signals are
+/// Until a signal has come, an answer, or the terminal is gone. The socket is emptied before the signals are
 /// taken: one that comes in between wakes us again.
-async fn woken(socket: &UnixStream, terminal: Option<&AsyncFd<OwnedFd>>) -> io::Result<Woken> {
+async fn woken(
+    socket: &UnixStream,
+    terminal: Option<&AsyncFd<OwnedFd>>,
+    answers: &mut UnboundedReceiver<Answered>,
+) -> io::Result<Woken> {
     let woken = poll_fn(|context| {
         if terminal.is_some_and(|terminal| is_hung_up(terminal, context)) {
             return Poll::Ready(Ok(Woken::HungUp));
+        }
+        if let Poll::Ready(Some(answered)) = answers.poll_recv(context) {
+            return Poll::Ready(Ok(Woken::Answered(answered)));
         }
         socket.poll_read_ready(context).map_ok(|()| Woken::Signalled)
     });

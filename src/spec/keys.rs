@@ -18,7 +18,7 @@ const TOP: [&str; 7] =
 /// Keys of the whole group that the design has and this release has not.
 const TOP_LATER: [&str; 2] = ["platform", "profile"];
 /// Keys of every member.
-const MEMBER: [&str; 11] = [
+const MEMBER: [&str; 12] = [
     "name",
     "command",
     "working_dir",
@@ -30,9 +30,8 @@ const MEMBER: [&str; 11] = [
     "oom_score_adj",
     "no_new_privs",
     "health_check",
+    "readiness_check",
 ];
-/// Keys of every member that the design has and this release has not.
-const MEMBER_LATER: [&str; 1] = ["readiness_check"];
 /// Keys of sidecars alone.
 const SIDECAR: [&str; 2] = ["stop", "may_finish"];
 /// Keys of `exit_codes`.
@@ -42,8 +41,8 @@ const EXIT_CODES: [&str; 4] = ["main_success", "sidecar_success", "unhealthy", "
 pub(super) fn check(fields: &Fields<'_>, level: Level, findings: &mut Findings) {
     let (known, later): (Vec<&str>, &[&str]) = match level {
         Level::Top => (TOP.to_vec(), &TOP_LATER),
-        Level::Main => (MEMBER.to_vec(), &MEMBER_LATER),
-        Level::Sidecar => ([&MEMBER[..], &SIDECAR].concat(), &MEMBER_LATER),
+        Level::Main => (MEMBER.to_vec(), &[]),
+        Level::Sidecar => ([&MEMBER[..], &SIDECAR].concat(), &[]),
         Level::ExitCodes => (EXIT_CODES.to_vec(), &[]),
     };
     for entry in fields.entries {
@@ -93,7 +92,7 @@ fn inherited(key: &str) -> Option<&'static str> {
 
 /// A key of ours, or of a neighbouring format, that stands in the wrong map.
 fn misplaced(key: &str, level: Level) -> Option<(String, &'static str)> {
-    let of_members = MEMBER.contains(&key) || MEMBER_LATER.contains(&key) || SIDECAR.contains(&key);
+    let of_members = MEMBER.contains(&key) || SIDECAR.contains(&key);
     let of_top = TOP.contains(&key) || TOP_LATER.contains(&key);
     match (level, key) {
         (Level::Main, "stop" | "may_finish") => Some((

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Signal;
+use super::{HealthCheck, Signal};
 
 /// Everything that one `fateshare run` needs to know. The main process is `members[0]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,11 @@ pub struct Member {
     pub oom_score_adj: Option<i16>,
     /// Whether it and what it starts can never gain privileges (`PR_SET_NO_NEW_PRIVS`).
     pub no_new_privs: bool,
+    /// What it is asked to find out whether it is healthy; `None`: not having ended is healthy. The
+    /// main process alone has one.
+    pub health_check: Option<HealthCheck>,
+    /// The same for readiness, whose failure ends nothing.
+    pub readiness_check: Option<HealthCheck>,
 }
 
 /// A user and maybe a group, as they were written: names or numbers ([`UserName::parse`]). Who

@@ -25,6 +25,9 @@ pub(super) type Command = (Vec<OsString>, CommandForm);
 /// A name as long as a file's: it becomes part of log lines and of the status.
 const LONGEST_NAME: usize = 255;
 
+/// Who says our own lines, in every format.
+const OURS: &str = "fateshare";
+
 /// Signals that no member can be asked to stop with: they cannot be handled, or do not end it.
 const NO_STOP_SIGNALS: [Signal; 7] = [
     Signal::KILL,
@@ -53,6 +56,8 @@ impl Group<'_> {
             memory: None,
             oom_score_adj: None,
             no_new_privs: false,
+            health_check: None,
+            readiness_check: None,
         }
     }
 
@@ -90,9 +95,11 @@ impl Group<'_> {
         if level == Level::Sidecar {
             read_sidecar_settings(fields, &mut member, findings);
         }
-        if let Some(cursor) = fields.get("health_check") {
-            health::check(&cursor, level, findings);
-        }
+        let mut check = |key, which| {
+            fields.get(key).and_then(|cursor| health::read(&cursor, which, level, findings))
+        };
+        member.health_check = check("health_check", health::Which::Health);
+        member.readiness_check = check("readiness_check", health::Which::Readiness);
         (!member.argv.is_empty() && !member.name.is_empty()).then_some(member)
     }
 
@@ -218,6 +225,8 @@ pub(super) fn name_flaw(name: &str) -> Option<String> {
         Some("a name must not be empty".to_owned())
     } else if name.chars().any(char::is_control) {
         Some("a name must not contain newlines or other control characters".to_owned())
+    } else if name == OURS {
+        Some(format!("a member must not be called `{OURS}`: what we say ourselves has that name"))
     } else if name.len() > LONGEST_NAME {
         Some(format!("a name must not be longer than {LONGEST_NAME} bytes"))
     } else {

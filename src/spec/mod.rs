@@ -30,6 +30,7 @@ mod user;
 mod words;
 
 pub use document::{Document, Finding, LARGEST, Secrecy};
+pub use health::{CheckKind, HealthCheck};
 pub use launch::{
     CommandForm, DEFAULT_GRACE, DEFAULT_STOP_ON, ExitCodes, Launch, MayFinish, Member, StopOrder,
     StopTo, UserName,

@@ -22,6 +22,10 @@ impl World {
         assert!(self.group.state() >= state_before, "states only go forward");
         let timer = self.group.next_timer();
         match self.group.state() {
+            State::Running if self.offered.checks => {
+                let asked = self.health.asked;
+                assert!(timer.is_some() || asked, "a check goes on until the verdict");
+            }
             State::Preparing | State::Starting | State::Running | State::Ended => {
                 assert_eq!(timer, None, "no timer is armed before the verdict or after the end");
             }
@@ -67,7 +71,9 @@ impl World {
                 ))
             }
             Event::SpawnFailed(_) => Some(Box::new(|it| matches!(it, Cause::CannotStart(_)))),
-            Event::Unhealthy(_) => Some(Box::new(|it| matches!(it, Cause::Unhealthy(_)))),
+            Event::Probed { .. } if self.is_unhealthy => {
+                Some(Box::new(|it| matches!(it, Cause::Unhealthy(_))))
+            }
             Event::OwnFailure(_) => Some(Box::new(|it| matches!(it, Cause::OwnFailure(_)))),
             Event::Ends(ends) => {
                 let fatal = |(member, status): &&(MemberId, Status)| {
@@ -128,6 +134,16 @@ impl World {
                     Fate::Gone,
                     "children of a living leader are no stragglers"
                 );
+            }
+            Action::Probe(_) => {
+                assert!(self.verdict.is_none(), "nobody is asked after the verdict");
+                assert!(!self.health.asked, "one question at a time");
+                self.health.asked = true;
+                self.health.probes += 1;
+            }
+            Action::CancelProbes => {
+                assert!(self.health.asked, "there is something to cancel");
+                self.health.asked = false;
             }
             Action::Walk => self.answers.push_back(Event::Found(Found::default())),
             Action::KillWave { .. } => {

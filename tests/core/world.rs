@@ -9,9 +9,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use fateshare::core::{
-    Before, Cause, Ends, Event, Foreground, Found, Group, HURRY_AFTER, JobControl, Leader,
-    MemberId, MemberPlan, Moment, Pid, Plan, ProcessKey, Received, Seen, Sender, SpawnFailure,
-    SpawnFailureKind, State, Status, Unhealthy, Verdict, Windows,
+    Answer, Cause, Check, CheckPlan, Ends, Event, Foreground, Found, Group, HURRY_AFTER,
+    JobControl, Leader, MemberId, MemberPlan, Moment, Pid, Plan, ProcessKey, Received, Seen,
+    Sender, SpawnFailure, SpawnFailureKind, State, Status, Verdict, Windows,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -72,10 +72,40 @@ pub(crate) struct Offered {
     pub(crate) fails: bool,
     /// Ctrl-Z and SIGCONT may come.
     pub(crate) jobs: bool,
+    /// Main has a health check.
+    pub(crate) checks: bool,
 }
+
+/// So short that a few questions are the whole time.
+const CHECKED: CheckPlan = CheckPlan {
+    start_timeout: Duration::from_millis(100),
+    interval: Duration::from_secs(3),
+    timeout: Duration::from_secs(1),
+};
+
+/// So often main is asked for its health: there is no end of it otherwise.
+const MOST_PROBES: u8 = 4;
 
 /// What ends in one wake-up: leaders, and children of leaders that are gone.
 type Set = (Vec<(MemberId, Status)>, Vec<MemberId>);
+
+/// What a health check says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Passes {
+    Yes,
+    No,
+}
+
+/// Where main's health check stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Health {
+    /// A question is under way; or in vain, because of a freeze.
+    asked: bool,
+    in_vain: bool,
+    passes: bool,
+    begun: Moment,
+    probes: u8,
+}
 
 /// One thing that can come next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -88,8 +118,8 @@ pub(crate) enum Move {
     Signal(Signal),
     /// These leaders and children end in one wake-up.
     Ends(Vec<(MemberId, Status)>, Vec<MemberId>),
-    /// The main process's health check fails.
-    Unhealthy,
+    /// The main process's health check has this answer.
+    Probed(Passes),
     /// Time passes without a timer.
     Pass,
     /// The next timer is due.
@@ -115,7 +145,9 @@ pub(crate) struct World {
     answers: VecDeque<Event>,
     passed: u8,
     overslept: bool,
-    was_unhealthy: bool,
+    health: Health,
+    /// Whether the answer that is being told is the group's end.
+    is_unhealthy: bool,
     has_failed: bool,
     /// Whose process groups are stopped.
     paused: BTreeSet<MemberId>,
@@ -139,6 +171,8 @@ impl World {
             profile: false,
             job_control: JobControl::Shell,
             windows: Windows::None,
+            health: offered.checks.then_some(CHECKED),
+            readiness: None,
         };
         let mut world = Self {
             group: Group::new(plan),
@@ -150,7 +184,14 @@ impl World {
             answers: VecDeque::new(),
             passed: 0,
             overslept: false,
-            was_unhealthy: false,
+            health: Health {
+                asked: false,
+                in_vain: false,
+                passes: false,
+                begun: Moment::ZERO,
+                probes: 0,
+            },
+            is_unhealthy: false,
             has_failed: false,
             paused: BTreeSet::new(),
             suspended: false,
@@ -223,8 +264,8 @@ impl World {
             moves.push(Move::OwnFailure);
         }
         moves.extend(ends);
-        if !self.was_unhealthy && self.group.state() <= State::Running {
-            moves.push(Move::Unhealthy);
+        if self.health.asked {
+            moves.extend([Passes::Yes, Passes::No].map(Move::Probed));
         }
         let before_verdict = self.verdict.is_none();
         let may_pass = if before_verdict { self.passed == 0 } else { self.passed & 2 == 0 };
@@ -232,7 +273,8 @@ impl World {
             if self.offered.passes && may_pass && self.next_after(self.pass_by()) {
                 moves.push(Move::Pass);
             }
-            if self.group.next_timer().is_some() {
+            let may_tick = !before_verdict || self.health.probes < MOST_PROBES;
+            if may_tick && self.group.next_timer().is_some() {
                 moves.push(Move::Timer);
                 if self.offered.freezes && !self.overslept {
                     moves.push(Move::LateTimer);
@@ -315,6 +357,8 @@ impl World {
             Move::Answer => {
                 let answer = self.answers.pop_front().expect("there is an answer");
                 if let Event::Spawned { member, .. } = answer {
+                    // The last one counts.
+                    self.health.begun = self.now;
                     self.leaders[member.index()].fate = Fate::Alive;
                     if self.models[member.index()].child != Child::None {
                         self.children[member.index()].fate = Fate::Alive;
@@ -344,14 +388,7 @@ impl World {
             }
             Move::Signal(signal) => self.signal(*signal),
             Move::Ends(leaders, children) => self.end(leaders, children),
-            Move::Unhealthy => {
-                self.was_unhealthy = true;
-                self.tell(Event::Unhealthy(Unhealthy {
-                    member: MemberId::MAIN,
-                    before: Before::Healthy,
-                    reason: "status 500".to_owned(),
-                }));
-            }
+            Move::Probed(passes) => self.probed(*passes),
             Move::Pass => {
                 self.now = self.now.plus(self.pass_by());
                 self.passed |= if self.verdict.is_none() { 1 } else { 2 };
@@ -371,6 +408,21 @@ impl World {
         if self.verdict.is_some() && !self.is_over() && self.nothing_left() {
             self.tell(Event::Ends(Ends { none_left: true, ..Ends::default() }));
         }
+    }
+
+    fn probed(&mut self, passes: Passes) {
+        let Health { in_vain, passes: before, begun, .. } = self.health;
+        let late = self.now >= begun.plus(CHECKED.start_timeout);
+        self.is_unhealthy = passes == Passes::No && !in_vain && (before || late);
+        self.health.asked = false;
+        self.health.in_vain = false;
+        self.health.passes = passes == Passes::Yes || (before && in_vain);
+        let answer = match passes {
+            Passes::Yes => Answer::Passed(None),
+            Passes::No => Answer::Failed("status 500".to_owned()),
+        };
+        self.tell(Event::Probed { check: Check::Health, answer });
+        self.is_unhealthy = false;
     }
 
     fn signal(&mut self, signal: Signal) {
@@ -413,6 +465,10 @@ impl World {
         {
             let left = kill_from.since(asleep_since).min(Duration::from_secs(2));
             self.kill_from = Some(self.now.plus(left));
+        }
+        if self.group.state() == State::Running {
+            self.health.in_vain = self.health.asked;
+            self.health.begun = self.health.begun.plus(self.now.since(asleep_since));
         }
         self.tell(Event::Overslept { asleep_since });
         if self.group.next_timer().is_some_and(|at| at <= self.now) {
@@ -502,7 +558,8 @@ pub(crate) fn kind(step: &Move) -> &'static str {
         Move::SpawnFails => "spawn fails",
         Move::Signal(_) => "signal",
         Move::Ends(..) => "ends",
-        Move::Unhealthy => "unhealthy",
+        Move::Probed(Passes::Yes) => "passes",
+        Move::Probed(Passes::No) => "fails",
         Move::Pass => "time passes",
         Move::Timer => "timer",
         Move::LateTimer => "late timer",

@@ -13,6 +13,7 @@ mod fallbacks;
 mod fate;
 mod faults;
 mod forwarding;
+mod health;
 mod idle;
 mod inheritance;
 mod killed;

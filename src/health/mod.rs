@@ -1,0 +1,103 @@
+//! Health checks over the network: does a port accept a connection, is a GET answered with 200?
+//!
+//! One question, one answer, never longer than its time. When to ask and what an answer means is
+//! the core's business. The failures' words are those of Cloud Foundry's `healthcheck`.
+
+mod http;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::sys::clock;
+
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Where to ask: the next one when one refuses.
+    pub addresses: Vec<IpAddr>,
+    /// The port there.
+    pub port: u16,
+    /// The path to GET; `None` only connects.
+    pub path: Option<String>,
+    /// So long all of it may take.
+    pub limit: Duration,
+}
+
+impl Question {
+    /// Asks. The error is the reason, a sentence without capital and stop.
+    pub async fn ask(&self) -> Result<(), String> {
+        match timeout(self.limit, self.ask_without_limit()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!(
+                "{}: timed out after {:.2} seconds",
+                self.what(),
+                self.limit.as_secs_f64()
+            )),
+        }
+    }
+
+    async fn ask_without_limit(&self) -> Result<(), String> {
+        let began = clock::monotonic();
+        let (address, stream) = self.connect().await.map_err(|why| self.failed(&why))?;
+        let Some(path) = &self.path else { return Ok(()) };
+        let reason = match http::get(stream, address, path).await {
+            Ok(200) => return Ok(()),
+            Ok(status) => {
+                let took = clock::monotonic().saturating_sub(began);
+                format!("received status code {status} in {}ms", took.as_millis())
+            }
+            Err(reason) => reason,
+        };
+        Err(self.failed(&reason))
+    }
+
+    /// The first address that does not refuse.
+    async fn connect(&self) -> Result<(SocketAddr, TcpStream), String> {
+        let mut refused = "there is no address to ask".to_owned();
+        for address in &self.addresses {
+            let address = SocketAddr::new(*address, self.port);
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok((address, stream)),
+                Err(error) => {
+                    refused = said(&error);
+                    if error.kind() != io::ErrorKind::ConnectionRefused && !is_missing(&error) {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(refused)
+    }
+
+    /// What was tried, as the beginning of a failure.
+    fn what(&self) -> String {
+        if let Some(path) = &self.path {
+            return format!("failed to make HTTP request to '{path}' on port {}", self.port);
+        }
+        let addresses = self.addresses.iter().map(|it| SocketAddr::new(*it, self.port).to_string());
+        format!("failed to make TCP connection to {}", addresses.collect::<Vec<_>>().join(" or "))
+    }
+
+    fn failed(&self, reason: &str) -> String {
+        format!("{}: {reason}", self.what())
+    }
+}
+
+/// Whether this machine has no such address at all, as without IPv6: not a server's answer.
+fn is_missing(error: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(error.kind(), K::AddrNotAvailable | K::NetworkUnreachable | K::Unsupported)
+}
+
+/// The error without its number.
+fn said(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "connection reset by peer".to_owned(),
+        _ => error.to_string(),
+    }
+}
