@@ -5,7 +5,7 @@ use super::locate::{self, locate};
 use super::mask::Mask;
 use super::node::{Build, Flaw, Node, Place, Step, Walk, Written};
 use super::problem::{Position, Problem, Problems, Warning, shown};
-use super::{anchors, merge};
+use super::{anchors, json, merge};
 use serde::de::DeserializeSeed;
 
 /// The largest text that is read.
@@ -50,6 +50,7 @@ impl Document {
     /// Parses the one document of a text. `origin` is the file as it is shown.
     pub fn parse(bytes: &[u8], origin: &str) -> Result<Self, Problem> {
         let text = decode(bytes, origin)?;
+        let text = json::with_whole_characters(&text).into_owned();
         let mut walk = Walk::default();
         let parser = serde_yaml::Deserializer::from_str(&text);
         let mut root = match Build(&mut walk).deserialize(parser) {

@@ -13,6 +13,7 @@ mod document;
 mod env;
 mod excerpt;
 mod health;
+mod json;
 mod keys;
 mod launch;
 mod locate;
