@@ -79,12 +79,14 @@ fn status(status: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok")
 }
 
-/// `web`, which has this check, and a sidecar; both stop when told.
+/// `web`, which has this check, and a sidecar; both stop when told. Nothing here is about the time
+/// for an answer but what says so: a busy machine is no slow server.
 fn checked(mode: Mode, check: &str) -> Group {
+    let time = if check.contains(" timeout: ") { "" } else { ", timeout: 20s" };
     Group::new(mode)
         .env("FATESHARE_LOG", "info")
         .main("web", "exit-on=TERM:0 wait")
-        .key(&format!("health_check: {{{check}}}"))
+        .key(&format!("health_check: {{{check}{time}}}"))
         .sidecar("config-server", "exit-on=TERM:0 wait")
 }
 
@@ -241,7 +243,10 @@ fn readiness_ends_nothing(mode: Mode) {
     let server = Server::new(|number, _| {
         status(if matches!(number, 2 | 5) { "200 OK" } else { "503 Service Unavailable" })
     });
-    let check = format!("readiness_check: {{type: http, port: {}, interval: 50ms}}", server.port);
+    let check = format!(
+        "readiness_check: {{type: http, port: {}, interval: 50ms, timeout: 20s}}",
+        server.port
+    );
     let mut group = Group::new(mode)
         .env("FATESHARE_LOG", "info")
         .main("web", "exit-on=TERM:0 wait")
@@ -266,7 +271,9 @@ fn a_main_that_dies_is_not_called_unhealthy(mode: Mode) {
         let mut group = Group::new(mode)
             .env("FATESHARE_LOG", "info")
             .main("web", Argv(&[app.to_str().expect("UTF-8")]))
-            .key(&format!("health_check: {{type: port, port: {port}, interval: 1ms}}"))
+            .key(&format!(
+                "health_check: {{type: port, port: {port}, interval: 1ms, timeout: 20s}}"
+            ))
             .top(&format!("env: {{CONFIG_SERVER_PORT: {port}}}"))
             .start();
         is_said(&mut group, "healthy after ");

@@ -408,6 +408,7 @@ fn a_stalled_socket_does_not_silence_stderr(mode: Mode) {
     group.until("stderr is relayed", |group| {
         (of_member(&group.stderr(), "config-server") == ["it works"]).then_some(())
     });
+    wait_full(&mut group);
     let struck = Instant::now();
     group.signal(Signal::SIGTERM);
     let ended = group.end();
