@@ -73,7 +73,7 @@ pub(super) enum Which {
 }
 
 const TYPES: [&str; 3] = ["process", "port", "http"];
-const KEYS: [&str; 7] =
+pub(super) const KEYS: [&str; 7] =
     ["type", "port", "endpoint", "host", "start_timeout", "interval", "timeout"];
 
 /// Reads a check. `None` when it asks nothing, or when something about it is wrong.

@@ -37,6 +37,15 @@ const SIDECAR: [&str; 2] = ["stop", "may_finish"];
 /// Keys of `exit_codes`.
 const EXIT_CODES: [&str; 4] = ["main_success", "sidecar_success", "unhealthy", "stopped"];
 
+/// All keys, by the map that they stand in: what the documents are held to.
+pub const KEYS: [(&str, &[&str]); 5] = [
+    ("The group", &TOP),
+    ("Every member", &MEMBER),
+    ("Sidecars alone", &SIDECAR),
+    ("Checks", &super::health::KEYS),
+    ("Exit codes", &EXIT_CODES),
+];
+
 /// Reports every key that does not belong into this map.
 pub(super) fn check(fields: &Fields<'_>, level: Level, findings: &mut Findings) {
     let (known, later): (Vec<&str>, &[&str]) = match level {

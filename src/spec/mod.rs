@@ -32,6 +32,7 @@ mod words;
 
 pub use document::{Document, Finding, LARGEST, Secrecy};
 pub use health::{CheckKind, HealthCheck};
+pub use keys::KEYS;
 pub use launch::{
     CommandForm, DEFAULT_GRACE, DEFAULT_STOP_ON, ExitCodes, Launch, MayFinish, Member, StopOrder,
     StopTo, UserName,
