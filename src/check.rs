@@ -152,7 +152,13 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 fn fate(launch: &Launch) -> String {
     let who = match launch.members.as_slice() {
         [one] => format!("if {} ends: what it leaves stops", one.name),
-        _ => "if any member ends: all stop".to_owned(),
+        members => {
+            let finishing = members.iter().filter(|it| it.may_finish == MayFinish::WithZero);
+            let but: Vec<String> = finishing.map(|it| format!("{} with 0", it.name)).collect();
+            let but =
+                if but.is_empty() { String::new() } else { format!(" but {}", but.join(", ")) };
+            format!("if any member ends{but}: all stop")
+        }
     };
     let grace = span(launch.grace_period);
     let mut text = format!(
@@ -188,8 +194,11 @@ fn exit(launch: &Launch) -> String {
         if main_success != 0 {
             zeros.push(format!("{}'s 0 → {main_success}", launch.members[0].name));
         }
-        if !alone && sidecar_success != 0 {
-            zeros.push(format!("a sidecar's 0 → {sidecar_success}"));
+        let finishes = |member: &&Member| member.may_finish == MayFinish::WithZero;
+        let finishing = launch.members.iter().filter(finishes).count();
+        if finishing + 1 < launch.members.len() && sidecar_success != 0 {
+            let whose = if finishing > 0 { "another sidecar's" } else { "a sidecar's" };
+            zeros.push(format!("{whose} 0 → {sidecar_success}"));
         }
     }
     if let Some(code) = stopped {

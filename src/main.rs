@@ -79,6 +79,11 @@ fn run(args: &cli::Run) -> Result<u8> {
 
 /// Shows what would run; problems of the spec are errors, those of this machine warnings.
 fn check(args: &cli::Check) -> Result<u8> {
+    // Usage errors are ours, not the spec's.
+    if let Err(error) = overlay(&args.target) {
+        complain(&error);
+        return Ok(OWN_FAILURE);
+    }
     let mut reading = load(&args.target)?;
     let lacks = fateshare::run::look(&mut reading.launch);
     let text = check::show(&reading, &lacks);
@@ -86,8 +91,14 @@ fn check(args: &cli::Check) -> Result<u8> {
         let mut stdout = io::stdout();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
     };
-    signals::interruptible(say).context("cannot catch signals")?.context("standard output")?;
-    Ok(0)
+    let said = signals::interruptible(say).context("cannot catch signals");
+    match said.and_then(|said| said.context("standard output")) {
+        Ok(()) => Ok(0),
+        Err(error) => {
+            complain(&error);
+            Ok(OWN_FAILURE)
+        }
+    }
 }
 
 /// What is to be run: a spec with what the command line changes in it, or the command line alone.

@@ -431,6 +431,25 @@ fn who_is_asked_is_left_alone_when_the_group_ends() {
     assert_eq!(short(&group.step(at(80), failed)), "-");
 }
 
+/// We are stopped meanwhile, and so is main: nothing of that time counts.
+#[test]
+fn a_question_under_way_at_ctrl_z_is_asked_again() {
+    let second = Duration::from_secs(1);
+    let check = CheckPlan { start_timeout: second, interval: second, timeout: second };
+    let plan = Plan { health: Some(check), job_control: JobControl::Shell, ..plan(PLAIN) };
+    let mut group = Group::new(plan);
+    group.step(at(0), Event::Start);
+    group.step(at(0), Event::Spawned { member: WEB, pid: Pid(7) });
+    group.step(at(0), Event::Spawned { member: SIDECAR, pid: Pid(8) });
+    assert_eq!(short(&group.step(at(50), Event::Tick)), "probe health");
+    group.step(at(100), received(Signal::TSTP, Sender::Terminal));
+    group.step(at(1_500), received(Signal::CONT, Sender::Outside));
+    let failed = || probed(Check::Health, Answer::Failed("timed out".to_owned()));
+    assert_eq!(short(&group.step(at(1_500), failed())), "probe health");
+    assert_eq!(short(&group.step(at(1_600), failed())), "-", "0.2s of its second are over");
+    assert_eq!(group.state(), State::Running);
+}
+
 #[test]
 fn who_was_stopped_hears_of_the_size_afterwards() {
     let plan = Plan { windows: Windows::Copied, job_control: JobControl::Shell, ..plan(PLAIN) };

@@ -57,8 +57,8 @@ pub struct Group {
     unreachable: BTreeSet<(Pid, Signal)>,
     /// What went on to main.
     pub(super) forwarded: BTreeSet<Signal>,
-    /// Whether we stopped all members and ourselves, and were not continued yet.
-    pub(super) suspended: bool,
+    /// When we stopped all members and ourselves, if we were not continued yet.
+    pub(super) suspended: Option<Moment>,
     /// Health and readiness, from the moment when every member runs until the verdict.
     pub(super) checks: [Option<Course>; 2],
     /// There from the verdict on.
@@ -75,7 +75,7 @@ impl Group {
             timers: Timers::default(),
             unreachable: BTreeSet::new(),
             forwarded: BTreeSet::new(),
-            suspended: false,
+            suspended: None,
             checks: [None; 2],
             teardown: None,
             plan: Rc::new(plan),
@@ -145,7 +145,7 @@ impl Group {
                 self.pass_verdict(now, Cause::OwnFailure(what), &mut out);
             }
             (S::Starting | S::Running | S::Stopping, E::MainStopped { signal, ours }) => {
-                self.main_stopped(signal, ours, &mut out);
+                self.main_stopped(now, signal, ours, &mut out);
             }
             (S::Stopping | S::Killing, E::OwnFailure(what)) => {
                 out.push(Action::Record(Happening::OwnFailure(what)));
@@ -263,7 +263,7 @@ impl Group {
     /// A signal before the verdict: a stop request, or something for main.
     fn signalled(&mut self, now: Moment, received: Received, out: &mut Vec<Action>) {
         if self.is_about_jobs(&received) {
-            self.job_signal(received, out);
+            self.job_signal(now, received, out);
             return;
         }
         out.push(Action::Record(Happening::Got(received.clone())));

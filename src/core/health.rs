@@ -150,7 +150,7 @@ impl Group {
         self.timers.arm(timer(check), next);
     }
 
-    /// We were frozen, and so was main: a question that was under way is asked again, and the time
+    /// We were frozen or suspended, and so was main: a question that was under way is asked again, and the time
     /// for the first success goes on where it stood.
     pub(super) fn overslept_while_running(&mut self, now: Moment, asleep_since: Moment) {
         for course in self.checks.iter_mut().flatten() {

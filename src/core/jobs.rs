@@ -19,7 +19,7 @@ impl Group {
         out: &mut Vec<Action>,
     ) {
         if self.is_about_jobs(&received) {
-            self.job_signal(received, out);
+            self.job_signal(now, received, out);
             return;
         }
         let from_terminal = received.sender == Sender::Terminal;
@@ -48,17 +48,17 @@ impl Group {
     pub(super) fn is_about_jobs(&self, received: &Received) -> bool {
         !is_stop_request(&self.plan.stop_on, received)
             && (received.signal == Signal::TSTP
-                || (received.signal == Signal::CONT && self.suspended))
+                || (received.signal == Signal::CONT && self.suspended.is_some()))
     }
 
     /// Somebody asks us to stop for a while, or has continued us.
-    pub(super) fn job_signal(&mut self, received: Received, out: &mut Vec<Action>) {
+    pub(super) fn job_signal(&mut self, now: Moment, received: Received, out: &mut Vec<Action>) {
         let signal = received.signal;
         out.push(Action::Record(Happening::Got(received)));
         if signal == Signal::CONT {
-            self.resume(out);
+            self.resume(now, out);
         } else if self.plan.job_control == JobControl::Shell {
-            self.suspend(signal, Stopped::Alone, out);
+            self.suspend(now, signal, Stopped::Alone, out);
         } else {
             let why = NotForwarded::NobodyContinues;
             out.push(Action::Record(Happening::NotForwarded(signal, why)));
@@ -70,6 +70,7 @@ impl Group {
     /// stopped for reading in the background, because it would try again at once.
     pub(super) fn main_stopped(
         &mut self,
+        now: Moment,
         signal: Signal,
         foreground: Foreground,
         out: &mut Vec<Action>,
@@ -85,7 +86,7 @@ impl Group {
             return;
         }
         match self.plan.job_control {
-            JobControl::Shell => self.suspend(signal, Stopped::WholeJob, out),
+            JobControl::Shell => self.suspend(now, signal, Stopped::WholeJob, out),
             JobControl::Nobody if signal == Signal::TSTP && self.lives(MemberId::MAIN) => {
                 let why = NotForwarded::NobodyContinues;
                 out.push(Action::Continue(MemberId::MAIN));
@@ -102,17 +103,20 @@ impl Group {
         }
     }
 
-    fn suspend(&mut self, signal: Signal, who: Stopped, out: &mut Vec<Action>) {
-        if std::mem::replace(&mut self.suspended, true) {
+    fn suspend(&mut self, now: Moment, signal: Signal, who: Stopped, out: &mut Vec<Action>) {
+        if self.suspended.is_some() {
             return;
         }
+        self.suspended = Some(now);
         out.extend(self.living().into_iter().map(Action::Pause));
         out.push(Action::Record(Happening::Suspended(signal)));
         out.push(Action::Suspend(who));
     }
 
-    fn resume(&mut self, out: &mut Vec<Action>) {
-        self.suspended = false;
+    fn resume(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if let Some(since) = self.suspended.take() {
+            self.overslept_while_running(now, since);
+        }
         out.push(Action::GiveTerminal);
         if self.plan.windows == Windows::Copied {
             // Meanwhile the kernel told somebody else.

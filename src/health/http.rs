@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
@@ -11,15 +12,19 @@ use hyper::header::{HOST, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::said;
 
 /// So many redirects are followed.
 const MOST_REDIRECTS: usize = 10;
 
-/// So much of a body is read, so that the server need not see its connection cut; the status is
-/// the answer, whatever follows.
+/// So much of a body is read, and for so long, so that the server need not see its connection cut.
 const MOST_BODY: usize = 64 * 1024;
+const LONGEST_BODY: Duration = Duration::from_millis(50);
+
+/// So much of an address is shown.
+const MOST_SHOWN: usize = 200;
 
 /// The status of the last answer.
 pub(super) async fn get(stream: TcpStream, address: SocketAddr, path: &str) -> Result<u16, String> {
@@ -33,7 +38,8 @@ pub(super) async fn get(stream: TcpStream, address: SocketAddr, path: &str) -> R
         let response = ask(stream, address, &path).await?;
         let status = response.status().as_u16();
         let location = response.headers().get(LOCATION).cloned();
-        drain(response).await;
+        // The status is the answer, be the body endless.
+        let _ = timeout(LONGEST_BODY, drain(response)).await;
         match location {
             Some(location) if matches!(status, 301 | 302 | 303 | 307 | 308) => {
                 path = target(&location, address, &path)?;
@@ -74,7 +80,10 @@ async fn drain(mut response: Response<Incoming>) {
 
 /// Where a redirect leads, if it is the same server.
 fn target(location: &HeaderValue, address: SocketAddr, path: &str) -> Result<String, String> {
-    let shown = String::from_utf8_lossy(location.as_bytes()).into_owned();
+    // Without its query: that may hold a token.
+    let shown = String::from_utf8_lossy(location.as_bytes());
+    let shown: String =
+        shown.split(['?', '#']).next().unwrap_or_default().chars().take(MOST_SHOWN).collect();
     let not_followed = |why: &str| format!("redirects to {shown:?}: {why}");
     let text = location.to_str().map_err(|_| not_followed("that is no URL"))?;
     let text = text.split('#').next().unwrap_or_default();

@@ -57,20 +57,25 @@ impl Question {
 
     /// The first address that does not refuse.
     async fn connect(&self) -> Result<(SocketAddr, TcpStream), String> {
-        let mut refused = "there is no address to ask".to_owned();
+        let mut refused = None;
         for address in &self.addresses {
             let address = SocketAddr::new(*address, self.port);
             match TcpStream::connect(address).await {
+                // Where nobody listens, the kernel may have chosen the same port for our side.
+                Ok(stream) if is_itself(&stream) => refused = Some("connection refused".to_owned()),
                 Ok(stream) => return Ok((address, stream)),
+                Err(error) if is_missing(&error) => {
+                    refused.get_or_insert_with(|| said(&error));
+                }
                 Err(error) => {
-                    refused = said(&error);
-                    if error.kind() != io::ErrorKind::ConnectionRefused && !is_missing(&error) {
+                    refused = Some(said(&error));
+                    if error.kind() != io::ErrorKind::ConnectionRefused {
                         break;
                     }
                 }
             }
         }
-        Err(refused)
+        Err(refused.unwrap_or_else(|| "there is no address to ask".to_owned()))
     }
 
     /// What was tried, as the beginning of a failure.
@@ -90,7 +95,16 @@ impl Question {
 /// Whether this machine has no such address at all, as without IPv6: not a server's answer.
 fn is_missing(error: &io::Error) -> bool {
     use io::ErrorKind as K;
-    matches!(error.kind(), K::AddrNotAvailable | K::NetworkUnreachable | K::Unsupported)
+    /// It has no kind of its own.
+    const EAFNOSUPPORT: i32 = 97;
+    matches!(error.kind(), K::AddrNotAvailable | K::NetworkUnreachable)
+        || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+/// Whether it is connected with itself.
+fn is_itself(stream: &TcpStream) -> bool {
+    let (own, other) = (stream.local_addr(), stream.peer_addr());
+    own.is_ok_and(|own| other.is_ok_and(|other| own == other))
 }
 
 /// The error without its number.
@@ -98,6 +112,9 @@ fn said(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset => "connection reset by peer".to_owned(),
-        _ => error.to_string(),
+        _ => {
+            let text = error.to_string();
+            text.split(" (os error").next().unwrap_or_default().to_lowercase()
+        }
     }
 }

@@ -216,7 +216,10 @@ fn read_host(cursor: &Cursor<'_>, findings: &mut Findings) -> Option<IpAddr> {
 /// A path that can stand in a request as it is.
 fn read_endpoint(cursor: &Cursor<'_>, findings: &mut Findings) -> Option<String> {
     let text = cursor.text(findings)?;
-    if let Some(bad) = text.chars().find(|letter| !letter.is_ascii_graphic() || *letter == '#') {
+    // RFC 3986: what a path and a query may hold.
+    let fits =
+        |letter: &char| letter.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/?%".contains(*letter);
+    if let Some(bad) = text.chars().find(|letter| !fits(letter)) {
         let message = format!("`endpoint` must not contain `{}`", shown(&bad.to_string()));
         findings.advise(&cursor.place, message, "escape it as in an URL: a space is %20");
         return None;

@@ -169,6 +169,7 @@ impl World {
                 assert!(living.eq(self.paused.iter().copied()), "all members are stopped first");
                 assert!(!self.suspended, "once");
                 self.suspended = true;
+                self.suspended_at = self.now;
             }
             Action::GiveTerminal => {}
             Action::TakeTerminal => {
@@ -182,6 +183,11 @@ impl World {
             Action::Record(Happening::Resumed) => {
                 assert!(self.paused.is_empty(), "everybody runs again");
                 self.suspended = false;
+                if self.group.state() == State::Running {
+                    self.health.in_vain |= self.health.asked;
+                    let away = self.now.since(self.suspended_at);
+                    self.health.begun = self.health.begun.plus(away);
+                }
             }
             Action::Record(Happening::Over(over)) => self.check_over(over),
             Action::Record(Happening::Ended(end)) => {

@@ -153,6 +153,7 @@ pub(crate) struct World {
     paused: BTreeSet<MemberId>,
     /// Whether we stopped ourselves.
     suspended: bool,
+    suspended_at: Moment,
     verdict: Option<Verdict>,
     kill_from: Option<Moment>,
     last_hurry: Option<Moment>,
@@ -195,6 +196,7 @@ impl World {
             has_failed: false,
             paused: BTreeSet::new(),
             suspended: false,
+            suspended_at: Moment::ZERO,
             verdict: None,
             kill_from: None,
             last_hurry: None,

@@ -24,6 +24,7 @@ in_both_modes![
     readiness_ends_nothing,
     a_main_that_dies_is_not_called_unhealthy,
     a_question_under_way_delays_no_end,
+    an_endless_body_is_an_answer,
 ];
 
 /// A server in this process. It answers the n-th connection, from 0, with what the function gives;
@@ -300,4 +301,30 @@ fn a_question_under_way_delays_no_end(mode: Mode) {
     let took = ended.at - struck;
     ended.code(0).says(&["nobody had to be killed"]);
     assert!(took < Duration::from_secs(5), "took {took:?}\n{ended}");
+}
+
+fn an_endless_body_is_an_answer(mode: Mode) {
+    let server = Server::new(|_, _| {
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n".to_owned()
+    });
+    // The server hangs up behind its first chunk; one that does not is bounded by time.
+    let mut group = checked(mode, &format!("type: http, port: {}", server.port)).start();
+    is_said(&mut group, "healthy after ");
+    group.signal(Signal::SIGTERM);
+    group.end().code(0);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            request(&mut stream);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok");
+            open.push(stream);
+        }
+    });
+    let mut group = checked(mode, &format!("type: http, port: {port}")).start();
+    is_said(&mut group, "healthy after ");
+    group.signal(Signal::SIGTERM);
+    group.end().code(0);
 }
