@@ -33,6 +33,9 @@ const WRITE_AT_ONCE: usize = 48 * 1024;
 /// So much is kept of memory that was used; the rest goes back when nothing happens any more.
 const KEPT: usize = 8 * 1024;
 
+/// At the end a reader that takes so much goes on, though there is no room for another page yet.
+const LEAST_TAKEN: usize = 1024;
+
 /// At the end so much is read from one output at most. No pipe holds more, unless the kernel was
 /// told so: what comes afterwards is from somebody who is no member.
 const LAST_READ: usize = 1024 * 1024;
@@ -409,15 +412,19 @@ impl<S: Take> Lane<S> {
         self.stalled_since.is_some()
     }
 
-    /// Notes as progress what the reader has taken, be it too little to write anything more.
+    /// Notes as progress what the reader has taken, be it too little to write anything more: but no
+    /// trickle, with which it would never have everything in time.
     pub(super) fn look_at_reader(&mut self) {
         let now = self.stalled_since.and_then(|_| self.sink.unread());
-        if let (Some(before), Some(now)) = (self.unread, now)
-            && now < before
-        {
-            self.inbox.progress();
+        match (self.unread, now) {
+            (Some(before), Some(now)) if before.saturating_sub(now) >= LEAST_TAKEN => {
+                self.inbox.progress();
+                self.unread = Some(now);
+            }
+            // Less: more may follow.
+            (Some(before), Some(now)) if now <= before => {}
+            (_, now) => self.unread = now,
         }
-        self.unread = now;
     }
 
     /// Whether it can go on at once: something that was read waits for nothing.

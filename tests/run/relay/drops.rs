@@ -1,4 +1,4 @@
-//! Readers that take drop by drop: as long as they take something, nothing is given up.
+//! Readers that take drop by drop, but steadily: nothing is given up.
 
 use std::fs::File;
 use std::io::Read;
@@ -61,7 +61,7 @@ fn all_come(
 
 fn a_pipe_of_which_less_than_a_page_is_taken(mode: Mode) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    all_come(mode, 8_000, reader, writer.into(), 100);
+    all_come(mode, 8_000, reader, writer.into(), 1_000);
 }
 
 fn a_socket_that_is_emptied_slowly(mode: Mode) {
