@@ -17,7 +17,7 @@ use super::format::Frame;
 use super::inbox::{Inbox, Said};
 use super::lines::{End, Line, Splitter};
 use super::out::Out;
-use super::take::{Take, Turn, whole_lines};
+use super::take::{Take, Turn, Written, whole_lines};
 use crate::sys::memory::Buffer;
 use crate::sys::output::Sink;
 use crate::sys::watch::{Outputs, Wanted};
@@ -57,15 +57,6 @@ struct Piece {
     number: usize,
     at: usize,
     end: usize,
-}
-
-/// Whether everything is out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    /// It is.
-    All,
-    /// The reader takes nothing now.
-    Stalled,
 }
 
 /// The lane.

@@ -13,9 +13,9 @@ use proptest::prelude::*;
 use super::counters::{Counted, Counters};
 use super::format::{Colours, Frame, Stream};
 use super::inbox::{Inbox, Said};
-use super::lane::{Lane, Relayed, Written};
+use super::lane::{Lane, Relayed};
 use super::lines::{LONGEST, Splitter};
-use super::take::Take;
+use super::take::{Take, Written};
 use crate::sys::outlet::Outlet;
 use crate::sys::watch::Outputs;
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::counters::{Counted, Counters, counted};
 use super::format::{Colours, Format, Frame, Stream};
 use super::inbox::{Inbox, Output};
-use super::lane::{Lane, Relayed, Written};
+use super::lane::{Lane, Relayed};
 use super::lines::Splitter;
+use super::take::Written;
 use crate::sys::watch::{Bell, Wanted, wait};
 use crate::sys::{clock, memory};
 

@@ -19,6 +19,15 @@ pub(super) fn whole_lines(waiting: &[u8], room: impl FnOnce() -> usize) -> &[u8]
     &waiting[..end]
 }
 
+/// Whether everything is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is.
+    All,
+    /// The reader takes nothing now.
+    Stalled,
+}
+
 /// What takes the lines; a test has one of its own.
 pub(super) trait Take {
     /// See [`Sink::room`].
