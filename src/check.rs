@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::core::{SpawnFailure, span};
 use crate::spec::{
     CommandForm, DEFAULT_STOP_ON, ExitCodes, Launch, MayFinish, Member, Reading, Signal, StopOrder,
-    StopTo, bytes_as_size,
+    StopTo, bytes_as_size, harmless,
 };
 
 /// A column is no wider than this: one very long command must not push all others away.
@@ -115,17 +115,9 @@ fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// Nothing that moves the cursor.
+/// Nothing that moves the cursor or turns the text; the ends of lines can be seen.
 fn on_one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for letter in text.trim_end().chars() {
-        if letter.is_control() {
-            line.extend(letter.escape_default());
-        } else {
-            line.push(letter);
-        }
-    }
-    line
+    text.trim_end().replace('\n', "\\n").replace('\t', "\\t").chars().map(harmless).collect()
 }
 
 /// Columns side by side; those in which nothing stands are left out.

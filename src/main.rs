@@ -72,7 +72,7 @@ fn run(args: &cli::Run) -> Result<u8> {
         colours: colours(args)?,
         terminals: !args.no_pty,
     };
-    let Reading { launch, warnings } = load(&args.target)?;
+    let Reading { launch, warnings } = load(&args.target, &overlay(&args.target)?)?;
     let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
     fateshare::run::run(&launch, &warnings, settings)
 }
@@ -80,11 +80,14 @@ fn run(args: &cli::Run) -> Result<u8> {
 /// Shows what would run; problems of the spec are errors, those of this machine warnings.
 fn check(args: &cli::Check) -> Result<u8> {
     // Usage errors are ours, not the spec's.
-    if let Err(error) = overlay(&args.target) {
-        complain(&error);
-        return Ok(OWN_FAILURE);
-    }
-    let mut reading = load(&args.target)?;
+    let overlay = match overlay(&args.target) {
+        Ok(overlay) => overlay,
+        Err(error) => {
+            complain(&error);
+            return Ok(OWN_FAILURE);
+        }
+    };
+    let mut reading = load(&args.target, &overlay)?;
     let lacks = fateshare::run::look(&mut reading.launch);
     let text = check::show(&reading, &lacks);
     let say = || {
@@ -102,13 +105,12 @@ fn check(args: &cli::Check) -> Result<u8> {
 }
 
 /// What is to be run: a spec with what the command line changes in it, or the command line alone.
-fn load(args: &cli::Target) -> Result<Reading> {
-    let overlay = overlay(args)?;
+fn load(args: &cli::Target, overlay: &Overlay) -> Result<Reading> {
     let named = args.spec.as_deref().or(args.file.as_deref());
     let variable = env::var_os("FATESHARE_SPEC").filter(|path| !path.is_empty());
     let complete = overlay.command.is_some() || !overlay.sidecars.is_empty();
     if complete && named.is_none() && variable.is_none() {
-        let launch = spec::from_command_line(&overlay)?;
+        let launch = spec::from_command_line(overlay)?;
         return Ok(Reading { launch, warnings: Vec::new() });
     }
     let find = || spec::find(named, variable.as_deref().map(Path::new));
@@ -117,7 +119,7 @@ fn load(args: &cli::Target) -> Result<Reading> {
     } else {
         find()?
     };
-    Ok(spec::read(&source.text, &source.file, &overlay)?)
+    Ok(spec::read(&source.text, &source.file, overlay)?)
 }
 
 /// Whether to read this spec may take as long as somebody likes: a pipe, a terminal; and what is

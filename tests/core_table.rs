@@ -169,7 +169,7 @@ fn events() -> Vec<(&'static str, Event)> {
     ]
 }
 
-const PASSED: Answer = Answer::Passed(None);
+const PASSED: Answer = Answer::Passed;
 
 fn probed(check: Check, answer: Answer) -> Event {
     Event::Probed { check, answer }

@@ -253,8 +253,8 @@ impl Check {
 /// What a check has found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// It passed; with what is worth a warning all the same.
-    Passed(Option<String>),
+    /// It passed.
+    Passed,
     /// It failed: why, a sentence without its beginning's capital and its end's stop.
     Failed(String),
 }

@@ -32,8 +32,6 @@ pub enum Happening {
     Ready,
     /// The main process is not ready any more: why.
     NotReady(String),
-    /// A check passed, but somewhere else it would not.
-    OddlyPassed(String),
     /// fateshare got a signal.
     Got(Received),
     /// That signal went on to main.

@@ -25,8 +25,6 @@ pub(super) struct Course {
     failures: u8,
     passes: bool,
     asked: Asked,
-    /// Whether what is odd about its passing was said.
-    odd: bool,
 }
 
 /// Whether a question is under way.
@@ -40,14 +38,15 @@ enum Asked {
 
 impl Course {
     fn new(plan: CheckPlan, begun: Moment) -> Self {
-        Self { plan, begun, failures: 0, passes: false, asked: Asked::No, odd: false }
+        Self { plan, begun, failures: 0, passes: false, asked: Asked::No }
     }
 
     /// The pause before the next question while it does not pass.
     fn pause(&mut self) -> Duration {
-        let pause = FIRST_AFTER * 2_u32.pow(u32::from(self.failures.min(6)));
-        self.failures = self.failures.saturating_add(1).min(7);
-        pause.min(LONGEST_PAUSE)
+        let pause = (FIRST_AFTER * (1 << self.failures)).min(LONGEST_PAUSE);
+        // From the sixth on it is the longest.
+        self.failures = (self.failures + 1).min(6);
+        pause
     }
 }
 
@@ -103,13 +102,13 @@ impl Group {
         let Some(course) = &mut self.checks[check as usize] else { return };
         match (std::mem::replace(&mut course.asked, Asked::No), answer) {
             (Asked::No, _) => {}
-            (Asked::Yes | Asked::InVain, Answer::Passed(odd)) => self.passed(now, check, odd, out),
+            (Asked::Yes | Asked::InVain, Answer::Passed) => self.passed(now, check, out),
             (Asked::InVain, Answer::Failed(_)) => self.ask(now, check, out),
             (Asked::Yes, Answer::Failed(why)) => self.failed(now, check, why, out),
         }
     }
 
-    fn passed(&mut self, now: Moment, check: Check, odd: Option<String>, out: &mut Vec<Action>) {
+    fn passed(&mut self, now: Moment, check: Check, out: &mut Vec<Action>) {
         let Some(course) = &mut self.checks[check as usize] else { return };
         course.failures = 0;
         self.timers.arm(timer(check), now.plus(course.plan.interval));
@@ -119,11 +118,6 @@ impl Group {
                 Check::Readiness => Happening::Ready,
             };
             out.push(Action::Record(entry));
-        }
-        if let Some(odd) = odd
-            && !std::mem::replace(&mut course.odd, true)
-        {
-            out.push(Action::Record(Happening::OddlyPassed(odd)));
         }
     }
 

@@ -63,7 +63,6 @@ pub fn render(launch: &Launch, happening: &Happening) -> Option<Line> {
         }
         Happening::Ready => (I::Info, format!("ready{}", writer.check(Check::Readiness))),
         Happening::NotReady(why) => (I::Warn, format!("not ready: {why}")),
-        Happening::OddlyPassed(what) => (I::Warn, what.clone()),
         Happening::Got(received) => {
             (I::Debug, format!("got {} {}", received.signal, sender(received)))
         }

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::spec::Member;
 use crate::sys::users::Account;
 use crate::sys::{descriptors, process};
 
@@ -101,6 +102,14 @@ impl Inherited {
 
     pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
         self.pairs.iter().find(|pair| pair.name() == name.as_bytes()).map(Pair::value)
+    }
+
+    /// The value that a member sees: its own, else the inherited one.
+    pub(super) fn seen_by<'a>(&'a self, member: &'a Member, name: &str) -> Option<&'a OsStr> {
+        match member.env.iter().rev().find(|(other, _)| other == name) {
+            Some((_, value)) => value.as_deref().map(OsStr::new),
+            None => self.get(name),
+        }
     }
 
     /// The variables that this heir gets with its own process number as their value.

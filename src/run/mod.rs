@@ -74,8 +74,7 @@ pub fn look(launch: &mut Launch) -> Vec<SpawnFailure> {
     let inherited = Inherited::read();
     let mut lacks = prepare::prepare(launch, &inherited).err().unwrap_or_default();
     if let Err(reason) = probes::fill_in_ports(launch, &inherited) {
-        let (member, kind) = (core::MemberId::MAIN, core::SpawnFailureKind::Other);
-        lacks.push(SpawnFailure { member, kind, reason, hint: None });
+        lacks.push(prepare::failure(core::SpawnFailureKind::Other, reason));
     }
     lacks
 }

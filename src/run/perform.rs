@@ -168,11 +168,8 @@ impl<'a> Shell<'a> {
                 self.fail(failure);
             }
         }
-        for answered in std::mem::take(&mut self.answered) {
-            if self.probes.take(&answered) {
-                let Answered { check, answer, .. } = answered;
-                self.tell(Event::Probed { check, answer });
-            }
+        for (check, answer) in std::mem::take(&mut self.answered) {
+            self.tell(Event::Probed { check, answer });
         }
         // Only what was due before: telling hundreds of members takes longer than the shortest timer,
         // and their ends come first.

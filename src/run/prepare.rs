@@ -114,11 +114,7 @@ fn find(
             format!("working_dir {}: {error}", dir.display()),
         ));
     }
-    let changed = member.env.iter().rev().find(|(name, _)| name == "PATH");
-    let path = match changed {
-        Some((_, value)) => value.as_deref().map(OsStr::new),
-        None => inherited.get("PATH"),
-    };
+    let path = inherited.seen_by(member, "PATH");
     let program = member.argv.first().map_or(OsStr::new(""), OsString::as_os_str);
     let found = executable::find(program, path, dir.unwrap_or(Path::new(".")), user);
     if let Err(Unusable::OutOfReach { file, .. }) = &found
@@ -174,7 +170,8 @@ fn missing_hint(member: &Member, program: &str) -> Option<String> {
     })
 }
 
-fn failure(kind: SpawnFailureKind, reason: String) -> SpawnFailure {
+/// A failure of the main process, until its caller says whose it is.
+pub(super) fn failure(kind: SpawnFailureKind, reason: String) -> SpawnFailure {
     SpawnFailure { member: MemberId::MAIN, kind, reason, hint: None }
 }
 

@@ -1,6 +1,5 @@
 //! The questions that are under way: asked beside the loop, answered to it.
 
-use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -20,20 +19,14 @@ const AFTER_A_FAILURE: Duration = Duration::from_millis(20);
 /// The port of a check, and of an app, when nobody says another one.
 const USUAL_PORT: u16 = 8080;
 
-/// An answer, and to which question.
-#[derive(Debug)]
-pub(super) struct Answered {
-    pub(super) check: Check,
-    pub(super) answer: Answer,
-    asked: u64,
-}
+/// An answer, and which check's.
+pub(super) type Answered = (Check, Answer);
 
-/// The main process's checks.
+/// The main process's checks. The core asks one question of each at a time.
 #[derive(Debug)]
 pub(super) struct Probes {
     questions: [Option<Question>; 2],
-    under_way: [Option<(u64, AbortHandle)>; 2],
-    asked: u64,
+    under_way: [Option<AbortHandle>; 2],
     answers: UnboundedSender<Answered>,
 }
 
@@ -47,41 +40,30 @@ impl Probes {
             question(main.and_then(|main| main.health_check.as_ref())),
             question(main.and_then(|main| main.readiness_check.as_ref())),
         ];
-        (Self { questions, under_way: [None, None], asked: 0, answers }, received)
+        (Self { questions, under_way: [None, None], answers }, received)
     }
 
     /// Asks, and answers later. Called within the event loop.
     pub(super) fn ask(&mut self, check: Check) {
         let Some(question) = self.questions[check as usize].clone() else { return };
-        self.asked += 1;
-        let (asked, answers) = (self.asked, self.answers.clone());
+        let answers = self.answers.clone();
         let task = tokio::spawn(async move {
             let answer = match question.ask().await {
-                Ok(()) => Answer::Passed(None),
+                Ok(()) => Answer::Passed,
                 Err(why) => {
                     sleep(AFTER_A_FAILURE).await;
                     Answer::Failed(why)
                 }
             };
             // Nobody listens any more when the group is over.
-            let _ = answers.send(Answered { check, answer, asked });
+            let _ = answers.send((check, answer));
         });
-        self.under_way[check as usize] = Some((asked, task.abort_handle()));
-    }
-
-    /// Whether this is the answer that is waited for.
-    pub(super) fn take(&mut self, answered: &Answered) -> bool {
-        let place = &mut self.under_way[answered.check as usize];
-        let awaited = place.as_ref().is_some_and(|(asked, _)| *asked == answered.asked);
-        if awaited {
-            *place = None;
-        }
-        awaited
+        self.under_way[check as usize] = Some(task.abort_handle());
     }
 
     /// Forgets what is under way.
     pub(super) fn cancel(&mut self) {
-        for (_, task) in self.under_way.iter_mut().filter_map(Option::take) {
+        for task in self.under_way.iter_mut().filter_map(Option::take) {
             task.abort();
         }
     }
@@ -114,11 +96,7 @@ pub(super) fn fill_in_ports(launch: &mut Launch, inherited: &Inherited) -> Resul
 }
 
 fn port_of(main: &Member, inherited: &Inherited) -> Result<u16, String> {
-    let own = main.env.iter().rev().find(|(name, _)| name == "PORT");
-    let port = match own {
-        Some((_, value)) => value.as_deref().map(OsStr::new),
-        None => inherited.get("PORT"),
-    };
+    let port = inherited.seen_by(main, "PORT");
     match port.filter(|port| !port.is_empty()) {
         None => Ok(USUAL_PORT),
         Some(port) => port

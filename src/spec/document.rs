@@ -50,7 +50,7 @@ impl Document {
     /// Parses the one document of a text. `origin` is the file as it is shown.
     pub fn parse(bytes: &[u8], origin: &str) -> Result<Self, Problem> {
         let text = decode(bytes, origin)?;
-        let text = json::with_whole_characters(&text).into_owned();
+        let text = json::with_whole_characters(&text).unwrap_or(text);
         let mut walk = Walk::default();
         let parser = serde_yaml::Deserializer::from_str(&text);
         let mut root = match Build(&mut walk).deserialize(parser) {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::cursor::{Cursor, Fields, Findings};
 use super::keys::Level;
 use super::node::Node;
+use super::overlay::time_flaw;
 use super::problem::shown;
-use super::units::LONGEST_GRACE;
-use super::words::nearest;
+use super::words::hint;
 
 /// A check of the main process that asks it something; without one, not having ended is healthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,11 +90,7 @@ pub(super) fn read(
         let key = entry.key.as_str();
         let name = shown(key);
         if !KEYS.contains(&key) {
-            let hint = match nearest(key, &KEYS) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("known here: {}", KEYS.join(", ")),
-            };
-            findings.advise(&place, format!("unknown key `{name}`"), hint);
+            findings.advise(&place, format!("unknown key `{name}`"), hint(key, &KEYS, &KEYS));
         } else if kind == "process" && key != "type" {
             let message = format!("`{name}` is not for health checks of type `process`");
             findings.advise(&place, message, "write `type: port` or `type: http`");
@@ -155,12 +151,11 @@ fn read_type(
         return None;
     };
     let Some(kind) = TYPES.into_iter().find(|kind| kind == text) else {
-        let hint = match (text.as_str(), nearest(text, &TYPES)) {
-            ("none", _) => "did you mean `process`?".to_owned(),
-            ("tcp", _) => "did you mean `port`?".to_owned(),
-            ("https", _) => "only `http` without encryption can be asked".to_owned(),
-            (_, Some(meant)) => format!("did you mean `{meant}`?"),
-            (_, None) => "known here: process, port, http".to_owned(),
+        let hint = match text.as_str() {
+            "none" => "did you mean `process`?".to_owned(),
+            "tcp" => "did you mean `port`?".to_owned(),
+            "https" => "only `http` without encryption can be asked".to_owned(),
+            other => hint(other, &TYPES, &TYPES),
         };
         let message = format!("unknown health check type `{}`", shown(text));
         findings.advise(&cursor.place, message, hint);
@@ -239,8 +234,7 @@ fn read_endpoint(cursor: &Cursor<'_>, findings: &mut Findings) -> Option<String>
 /// More than nothing, and no more than a day.
 fn read_time(cursor: &Cursor<'_>, findings: &mut Findings) -> Option<Duration> {
     let time = cursor.duration(findings)?;
-    if time.is_zero() || time > LONGEST_GRACE {
-        let flaw = if time.is_zero() { "must be more than 0" } else { "must not be more than 24h" };
+    if let Some(flaw) = time_flaw(time) {
         findings.problem(&cursor.place, format!("{} {flaw}", cursor.name));
         return None;
     }

@@ -1,7 +1,7 @@
 //! Which keys there are, and what is said about all others.
 
 use super::cursor::{Fields, Findings};
-use super::words::nearest;
+use super::words::hint;
 
 /// Which map of the spec is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +74,8 @@ pub(super) fn check(fields: &Fields<'_>, level: Level, findings: &mut Findings) 
             findings.advise(&place, message, hint);
         } else {
             let all: Vec<&str> = known.iter().chain(later).copied().collect();
-            let hint = match nearest(key, &all) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("known here: {}", known.join(", ")),
-            };
             let message = format!("unknown key `{}`", super::problem::shown(key));
-            findings.advise(&place, message, hint);
+            findings.advise(&place, message, hint(key, &all, &known));
         }
     }
 }

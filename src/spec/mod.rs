@@ -39,7 +39,7 @@ pub use launch::{
 };
 pub use node::{Entry, Node, Place};
 pub use overlay::{Overlay, from_command_line, split_sidecar};
-pub use problem::{Position, Problem, Problems, Warning};
+pub use problem::{Position, Problem, Problems, Warning, harmless};
 pub use reader::{Reading, read};
 pub use signal::Signal;
 pub use source::{LOOKED_FOR, Source, SpecFile, find};

@@ -41,7 +41,7 @@ impl Overlay {
     /// The grace period, if one was given.
     pub(super) fn grace(&self, problems: &mut Vec<Problem>) -> Option<Duration> {
         let grace = self.grace_period?;
-        if let Some(flaw) = grace_flaw(grace) {
+        if let Some(flaw) = time_flaw(grace) {
             problems.push(Problem::new("--grace-period", flaw));
         }
         Some(grace)
@@ -120,8 +120,8 @@ fn command_flaw(command: &str) -> Option<String> {
     }
 }
 
-/// Why the duration cannot be a grace period.
-pub(super) fn grace_flaw(grace: Duration) -> Option<&'static str> {
+/// Why the duration cannot be a grace period, or a time of a check.
+pub(super) fn time_flaw(grace: Duration) -> Option<&'static str> {
     if grace.is_zero() {
         Some("must be more than 0")
     } else if grace > LONGEST_GRACE {

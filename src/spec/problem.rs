@@ -165,7 +165,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// The character, or the replacement character where it would move the cursor or turn the text.
-pub(super) fn harmless(letter: char) -> char {
+pub fn harmless(letter: char) -> char {
     let turns_text = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if letter.is_control() || turns_text { char::REPLACEMENT_CHARACTER } else { letter }
 }

@@ -5,7 +5,7 @@ use super::document::Document;
 use super::keys::{self, Level};
 use super::member::Group;
 use super::node::Node;
-use super::overlay::grace_flaw;
+use super::overlay::time_flaw;
 use super::problem::{Problem, Problems, Warning, shown};
 use super::{
     DEFAULT_GRACE, DEFAULT_STOP_ON, ExitCodes, Launch, Member, Overlay, Signal, SpecFile, env,
@@ -186,7 +186,7 @@ fn read_grace(fields: &Fields<'_>, findings: &mut Findings) -> std::time::Durati
     let Some(grace) = cursor.duration(findings) else {
         return DEFAULT_GRACE;
     };
-    if let Some(flaw) = grace_flaw(grace) {
+    if let Some(flaw) = time_flaw(grace) {
         findings.problem(&cursor.place, format!("`grace_period` {flaw}"));
     }
     grace

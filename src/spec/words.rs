@@ -1,7 +1,7 @@
 //! Near misses: `process-types` for `process_types`.
 
 /// The known word that was most likely meant, if one is near enough.
-pub(super) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     // A key far longer than ours is no slip, and the distance costs length times length.
     if written.chars().count() > 40 {
         return None;
@@ -14,6 +14,14 @@ pub(super) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
         .or_else(|| extended(&written, known))
+}
+
+/// What to write instead of an unknown word: the one that was meant, else those that there are.
+pub(super) fn hint(written: &str, meant: &[&str], known: &[&str]) -> String {
+    match nearest(written, meant) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("known here: {}", known.join(", ")),
+    }
 }
 
 /// `working_directory` for `working_dir`, `no_new_privileges` for `no_new_privs`: too many letters

@@ -1,6 +1,8 @@
 //! A model of what is around the core: leaders, what they leave, signals, time. It offers every
-//! move that could come next; `promises.rs` checks what the core makes of it.
+//! move that could come next (`moves.rs`); `promises.rs` checks what the core makes of it.
 
+#[path = "moves.rs"]
+mod moves;
 #[path = "promises.rs"]
 mod promises;
 
@@ -9,9 +11,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use fateshare::core::{
-    Answer, Cause, Check, CheckPlan, Ends, Event, Foreground, Found, Group, HURRY_AFTER,
-    JobControl, Leader, MemberId, MemberPlan, Moment, Pid, Plan, ProcessKey, Received, Seen,
-    Sender, SpawnFailure, SpawnFailureKind, State, Status, Verdict, Windows,
+    Answer, Check, CheckPlan, Ends, Event, Foreground, Found, Group, HURRY_AFTER, JobControl,
+    Leader, MemberId, MemberPlan, Moment, Pid, Plan, ProcessKey, Received, Seen, Sender,
+    SpawnFailure, SpawnFailureKind, State, Status, Verdict, Windows,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -218,124 +220,6 @@ impl World {
         hasher.finish()
     }
 
-    /// Every move that could come next.
-    pub(crate) fn moves(&self) -> Vec<Move> {
-        self.moves_with(self.every_end())
-    }
-
-    /// Moves that could come next, of all kinds, without every combination of ends: those of many
-    /// members outnumber everything else.
-    pub(crate) fn some_moves(&self) -> Vec<Move> {
-        let mut ends = Vec::new();
-        for member in self.all() {
-            if self.leaders[member.index()].fate == Fate::Alive {
-                ends.extend(STATUSES.map(|status| Move::Ends(vec![(member, status)], vec![])));
-            } else if self.children[member.index()].fate == Fate::Alive {
-                ends.push(Move::Ends(vec![], vec![member]));
-            }
-        }
-        let living = self.all().filter(|it| self.leaders[it.index()].fate == Fate::Alive);
-        let all: Vec<_> = living.zip(STATUSES.into_iter().cycle()).collect();
-        if all.len() > 1 {
-            ends.push(Move::Ends(all, vec![]));
-        }
-        self.moves_with(ends)
-    }
-
-    fn moves_with(&self, ends: Vec<Move>) -> Vec<Move> {
-        let mut moves = Vec::new();
-        if self.is_over() {
-            return moves;
-        }
-        match self.answers.front() {
-            Some(Event::Proceed) => moves.push(Move::Answer),
-            Some(Event::Spawned { .. }) => return vec![Move::Answer, Move::SpawnFails],
-            Some(_) => return vec![Move::Answer],
-            None => {}
-        }
-        for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
-            moves.push(Move::Signal(signal));
-        }
-        if self.offered.jobs {
-            moves.extend([Signal::TSTP, Signal::CONT].map(Move::Signal));
-            if self.leaders[0].fate == Fate::Alive {
-                moves.push(Move::MainStopped);
-            }
-        }
-        if self.offered.fails && !self.has_failed {
-            moves.push(Move::OwnFailure);
-        }
-        moves.extend(ends);
-        if self.health.asked {
-            moves.extend([Passes::Yes, Passes::No].map(Move::Probed));
-        }
-        let before_verdict = self.verdict.is_none();
-        let may_pass = if before_verdict { self.passed == 0 } else { self.passed & 2 == 0 };
-        if self.answers.is_empty() {
-            if self.offered.passes && may_pass && self.next_after(self.pass_by()) {
-                moves.push(Move::Pass);
-            }
-            let may_tick = !before_verdict || self.health.probes < MOST_PROBES;
-            if may_tick && self.group.next_timer().is_some() {
-                moves.push(Move::Timer);
-                if self.offered.freezes && !self.overslept {
-                    moves.push(Move::LateTimer);
-                }
-            }
-        }
-        moves
-    }
-
-    fn pass_by(&self) -> Duration {
-        // Before the verdict: past the time in which an exit with 0 looks like a daemon's.
-        if self.verdict.is_none() { Duration::from_secs(10) } else { Duration::from_millis(600) }
-    }
-
-    fn next_after(&self, span: Duration) -> bool {
-        self.group.next_timer().is_none_or(|at| at > self.now.plus(span))
-    }
-
-    /// After the verdict a status changes nothing, but main's after a stop request.
-    fn status_matters(&self, member: MemberId) -> bool {
-        match self.verdict.as_ref().map(|verdict| &verdict.cause) {
-            None => true,
-            Some(Cause::StopRequest(_)) => member == MemberId::MAIN,
-            Some(_) => false,
-        }
-    }
-
-    /// Every non-empty set of ends, with every kind of status.
-    fn every_end(&self) -> Vec<Move> {
-        let mut sets: Vec<Set> = vec![(vec![], vec![])];
-        for member in self.all() {
-            if self.leaders[member.index()].fate == Fate::Alive {
-                let with = |set: &Set, status| {
-                    let mut set = set.clone();
-                    set.0.push((member, status));
-                    set
-                };
-                let statuses =
-                    if self.status_matters(member) { &STATUSES[..] } else { &STATUSES[..1] };
-                let more: Vec<_> = sets
-                    .iter()
-                    .flat_map(|set| statuses.iter().map(|status| with(set, *status)))
-                    .collect();
-                sets.extend(more);
-            } else if self.children[member.index()].fate == Fate::Alive {
-                let more: Vec<_> = sets
-                    .iter()
-                    .map(|set| {
-                        let mut set = set.clone();
-                        set.1.push(member);
-                        set
-                    })
-                    .collect();
-                sets.extend(more);
-            }
-        }
-        sets.into_iter().skip(1).map(|(leaders, children)| Move::Ends(leaders, children)).collect()
-    }
-
     /// Lets the timers run until the group is over; nobody ends by himself any more.
     pub(crate) fn run_out(&mut self) {
         if self.verdict.is_none() && self.answers.is_empty() {
@@ -420,7 +304,7 @@ impl World {
         self.health.in_vain = false;
         self.health.passes = passes == Passes::Yes || (before && in_vain);
         let answer = match passes {
-            Passes::Yes => Answer::Passed(None),
+            Passes::Yes => Answer::Passed,
             Passes::No => Answer::Failed("status 500".to_owned()),
         };
         self.tell(Event::Probed { check: Check::Health, answer });

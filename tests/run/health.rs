@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::real_programs::free_port;
 use crate::support::{Argv, Group, Mode, Running, fixture, in_both_modes};
 
 in_both_modes![
@@ -27,8 +28,8 @@ in_both_modes![
     an_endless_body_is_an_answer,
 ];
 
-/// A server in this process. It answers the n-th connection, from 0, with what the function gives;
-/// with nothing at all for an empty answer, and keeps that connection open.
+/// A server in this process. It answers the n-th connection, from 0, with what the function gives, and
+/// hangs up; behind an answer that is not complete it waits.
 struct Server {
     port: u16,
     asked: Arc<AtomicUsize>,
@@ -50,7 +51,7 @@ impl Server {
                 let answer = answer(number, &request);
                 // Who asked may be gone.
                 let _ = stream.write_all(answer.as_bytes());
-                if answer.is_empty() {
+                if !is_complete(&answer) {
                     open.push(stream);
                 }
             }
@@ -61,6 +62,15 @@ impl Server {
     fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
+}
+
+/// Whether there is an answer whose body has its whole length.
+fn is_complete(answer: &str) -> bool {
+    let length =
+        answer.split_once("Content-Length: ").and_then(|(_, rest)| rest.split_once("\r\n"));
+    let length = length.and_then(|(length, _)| length.parse::<usize>().ok()).unwrap_or(0);
+    let body = answer.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
+    !answer.is_empty() && body >= length
 }
 
 /// The head of a request; nothing where none comes, as for a mere connection.
@@ -118,8 +128,7 @@ fn a_port_that_accepts_is_healthy(mode: Mode) {
 }
 
 fn a_port_that_nobody_has_is_never_healthy(mode: Mode) {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr());
-    let port = port.expect("a port that was free a moment ago").port();
+    let port = free_port().port();
     never_healthy(
         checked(mode, &format!("type: port, port: {port}, start_timeout: 300ms")),
         &[&format!(
@@ -267,8 +276,7 @@ fn readiness_ends_nothing(mode: Mode) {
 fn a_main_that_dies_is_not_called_unhealthy(mode: Mode) {
     let app = fixture().with_file_name("config-server");
     for _ in 0..5 {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr());
-        let port = port.expect("a port that was free a moment ago").port();
+        let port = free_port().port();
         let mut group = Group::new(mode)
             .env("FATESHARE_LOG", "info")
             .main("web", Argv(&[app.to_str().expect("UTF-8")]))
@@ -304,26 +312,8 @@ fn a_question_under_way_delays_no_end(mode: Mode) {
 }
 
 fn an_endless_body_is_an_answer(mode: Mode) {
-    let server = Server::new(|_, _| {
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n".to_owned()
-    });
-    // The server hangs up behind its first chunk; one that does not is bounded by time.
+    let server = Server::new(|_, _| "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok".to_owned());
     let mut group = checked(mode, &format!("type: http, port: {}", server.port)).start();
-    is_said(&mut group, "healthy after ");
-    group.signal(Signal::SIGTERM);
-    group.end().code(0);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let port = listener.local_addr().expect("its address").port();
-    thread::spawn(move || {
-        let mut open = Vec::new();
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            request(&mut stream);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok");
-            open.push(stream);
-        }
-    });
-    let mut group = checked(mode, &format!("type: http, port: {port}")).start();
     is_said(&mut group, "healthy after ");
     group.signal(Signal::SIGTERM);
     group.end().code(0);

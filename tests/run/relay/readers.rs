@@ -248,7 +248,7 @@ fn a_pipe_of_another_user_is_written_without_waiting(mode: Mode) {
         .stdout(writer)
         .start();
     stalled.wait_started(&["orderly"]);
-    thread::sleep(Duration::from_millis(300));
+    wait_full(&mut stalled);
     let struck = Instant::now();
     stalled.signal(Signal::SIGTERM);
     let ended = stalled.end();
