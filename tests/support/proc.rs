@@ -37,6 +37,16 @@ pub(crate) fn parse_stat(line: &str) -> Option<Stat> {
     })
 }
 
+/// Whether all threads of a process sleep.
+pub(crate) fn sleeps(pid: i32) -> bool {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let mut states = tasks.flatten().map(|task| {
+        let stat = fs::read_to_string(task.path().join("stat")).ok()?;
+        parse_stat(&stat).map(|stat| stat.state)
+    });
+    states.all(|state| state == Some('S'))
+}
+
 /// The children of a process, zombies too.
 pub(crate) fn children(parent: i32) -> Vec<(i32, Stat)> {
     all()

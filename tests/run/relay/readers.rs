@@ -46,6 +46,7 @@ fn busy(mode: Mode, format: &str) -> Group {
 
 /// Until everything that can be full is: `yes` sleeps, and has not written anything for a while.
 fn wait_full(group: &mut crate::support::Running) {
+    let fateshare = group.fateshare();
     let mut before = None;
     group.until("`yes` cannot write any more", |group| {
         let yes = group.processes().into_iter().find_map(|pid| {
@@ -55,8 +56,10 @@ fn wait_full(group: &mut crate::support::Running) {
             let is_yes = command.split('\0').next().is_some_and(|word| word.ends_with("yes"));
             (is_yes && stat.state == 'S').then_some(io)
         });
+        // On a busy machine `yes` may wait for us, who have not had our turn: then we are runnable.
+        let yes = yes.filter(|_| proc::sleeps(fateshare));
         thread::sleep(Duration::from_millis(50));
-        let same = yes.is_some() && yes == before;
+        let same = yes.is_some() && yes == before && proc::sleeps(fateshare);
         before = yes;
         same.then_some(())
     });
