@@ -25,7 +25,9 @@ pub fn show(reading: &Reading, lacks: &[SpawnFailure]) -> String {
     }
     text.push('\n');
     let main = &launch.members[0];
-    let rows: Vec<[String; 5]> = launch.members.iter().map(|member| row(member, main)).collect();
+    let whole = whole_memory(launch);
+    let rows: Vec<[String; 5]> =
+        launch.members.iter().map(|member| row(member, main, &whole)).collect();
     text.push_str(&table(&rows));
     text.push_str(&fate(launch));
     for warning in warnings {
@@ -42,7 +44,7 @@ pub fn show(reading: &Reading, lacks: &[SpawnFailure]) -> String {
 }
 
 /// Name, command, health check, memory, and what else is special.
-fn row(member: &Member, main: &Member) -> [String; 5] {
+fn row(member: &Member, main: &Member, whole: &str) -> [String; 5] {
     let mut notes = Vec::new();
     if member.form == CommandForm::Shell {
         notes.push("runs under a shell".to_owned());
@@ -70,7 +72,20 @@ fn row(member: &Member, main: &Member) -> [String; 5] {
         notes.push(format!("in {}", dir.display()));
     }
     let memory = member.memory.map(bytes_as_size).unwrap_or_default();
+    let memory = if std::ptr::eq(member, main) { memory + whole } else { memory };
     [member.name.clone(), command(member), checks(member), memory, notes.join(", ")]
+}
+
+/// What main's memory is a share of, where a platform's sidecars take theirs out of it.
+fn whole_memory(launch: &Launch) -> String {
+    let sidecars = launch.members.iter().skip(1).filter_map(|member| member.memory);
+    let sidecars = sidecars.fold(0, u64::saturating_add);
+    match launch.members[0].memory {
+        Some(own) if launch.platform.is_some() && sidecars > 0 => {
+            format!(" of {}", bytes_as_size(own.saturating_add(sidecars)))
+        }
+        _ => String::new(),
+    }
 }
 
 /// How it is found out whether it is healthy, and ready.

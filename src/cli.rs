@@ -22,6 +22,8 @@ pub enum Command {
     Run(Run),
     /// Validate a launch spec, and show what would run; nothing is started.
     Check(Check),
+    /// Print the launch spec that a Cloud Foundry manifest, and what staging has left, make.
+    Resolve(Resolve),
 }
 
 /// What is to be run: a spec, and what the command line changes in it.
@@ -31,8 +33,8 @@ pub struct Target {
     #[arg(
         value_name = "SPEC",
         conflicts_with = "file",
-        help = "The launch spec, - for standard input [default: $FATESHARE_SPEC, ./fateshare.yml, \
-                ./fateshare.yaml, /etc/fateshare.yml]"
+        help = "The launch spec or a Cloud Foundry manifest, - for standard input [default: \
+                $FATESHARE_SPEC, ./fateshare.yml, ./fateshare.yaml, ./manifest.yml, /etc/fateshare.yml]"
     )]
     pub spec: Option<PathBuf>,
 
@@ -52,9 +54,112 @@ pub struct Target {
     )]
     pub grace_period: Option<String>,
 
+    /// Cloud Foundry's files.
+    #[command(flatten)]
+    pub cloud_foundry: CloudFoundry,
+
     /// The main process's command, executed as it is; takes the place of the spec's.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// What a Cloud Foundry manifest leaves open, and what staging has left.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cloud Foundry")]
+pub struct CloudFoundry {
+    /// Which app of the manifest.
+    #[arg(long, value_name = "NAME", help = "The manifest's app; needed where it has several")]
+    pub app: Option<String>,
+
+    /// Which process type of the app.
+    #[arg(long, value_name = "TYPE", help = "The app's process to run [default: web]")]
+    pub process: Option<String>,
+
+    /// A variable of the manifest.
+    #[arg(long, value_name = "NAME=VALUE", help = "A variable for ((NAME)); can be repeated")]
+    pub var: Vec<OsString>,
+
+    /// A file of variables.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "A file of variables; can be repeated, later ones win"
+    )]
+    pub vars_file: Vec<PathBuf>,
+
+    /// A buildpack's `launch.yml`.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "A buildpack's launch.yml; can be repeated, in the buildpacks' order"
+    )]
+    pub launch_yml: Vec<PathBuf>,
+
+    /// Where the buildpacks' dependencies are.
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = "Where buildpacks have left DIR/0/launch.yml, DIR/1/launch.yml, ...; told as DEPS_DIR"
+    )]
+    pub deps_dir: Option<PathBuf>,
+
+    /// The app's `Procfile`.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "The app's Procfile, which wins over every launch.yml"
+    )]
+    pub procfile: Option<PathBuf>,
+
+    /// A staging result.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "A staging result (JSON) or a droplet's staging_info.yml; can be repeated"
+    )]
+    pub staging: Vec<PathBuf>,
+
+    /// Whether what the platform drops silently is an error.
+    #[arg(long, help = "What Cloud Foundry ignores silently is an error, not a warning")]
+    pub strict: bool,
+}
+
+impl CloudFoundry {
+    /// Whether anything of it is there.
+    pub fn is_used(&self) -> bool {
+        let chosen = self.app.is_some() || self.process.is_some();
+        let variables = !self.var.is_empty() || !self.vars_file.is_empty();
+        chosen || variables || self.strict || self.names_files()
+    }
+
+    /// Whether it names a file of staging, which can be enough without a manifest.
+    pub fn names_files(&self) -> bool {
+        let lists = [&self.launch_yml, &self.staging];
+        let one = self.deps_dir.is_some() || self.procfile.is_some();
+        one || lists.iter().any(|list| !list.is_empty())
+    }
+}
+
+/// Arguments of `fateshare resolve`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_RESOLVE)]
+pub struct Resolve {
+    /// The manifest.
+    #[arg(
+        value_name = "MANIFEST",
+        conflicts_with = "file",
+        help = "The manifest, or what staging has left; - for standard input [default: \
+                $FATESHARE_SPEC, ./manifest.yml]"
+    )]
+    pub manifest: Option<PathBuf>,
+
+    /// The same as MANIFEST.
+    #[arg(short, long, value_name = "MANIFEST")]
+    pub file: Option<PathBuf>,
+
+    /// Cloud Foundry's files.
+    #[command(flatten)]
+    pub cloud_foundry: CloudFoundry,
 }
 
 /// Arguments of `fateshare check`.
@@ -83,6 +188,14 @@ pub struct Run {
                 sidecars, else raw]"
     )]
     pub log_format: Option<String>,
+
+    /// The port that the app is told.
+    #[arg(
+        long,
+        value_name = "PORT",
+        help = "With a Cloud Foundry manifest: the app's PORT, 0 for a free one [default: $PORT, else 8080]"
+    )]
+    pub port: Option<u16>,
 
     /// Whether labels have colours.
     #[arg(
@@ -119,6 +232,17 @@ Exit code:
 Examples:
   fateshare run
   fateshare run --sidecar 'config-server=./config-server --port 8082' -- ./web --port 8080";
+
+const AFTER_RESOLVE: &str = "\
+The launch spec is printed on standard output, with the values of variables and of the environment; the
+same input gives the same output. `fateshare resolve FILE | fateshare run -` is `fateshare run FILE`.
+
+Exit code:
+  0; 125 when something is wrong with the input, or any other failure of fateshare itself
+
+Examples:
+  fateshare resolve manifest.yml --app shop --process worker --vars-file vars.yml
+  fateshare resolve manifest.yml --deps-dir deps --procfile Procfile > fateshare.yml";
 
 const AFTER_CHECK: &str = "\
 Each member is shown with its command, its health check, its memory and what else is special about it.

@@ -11,12 +11,14 @@
 //! | room | what it is for | what it must never do |
 //! | --- | --- | --- |
 //! | `main.rs` | parse, dispatch, print one error, return the status | decide anything about a group |
+//! | [`load`] | from the command line to a launch spec: which files are read, and by whom | start anything |
 //! | [`run`] | the shell: one loop on one thread; waits, tells the core, performs its actions | decide; block |
 //! | [`check`] | `check`: a launch spec and what this machine lacks, as text | start anything |
 //! | [`voice`] | the writing thread: what fateshare says, and members' output where it is relayed | hold up the supervisor |
 //! | [`health`] | one question to a port or over HTTP, one answer | know when to ask, or what follows |
 //! | [`sys`] | the only room with system calls, `unsafe`, `nix` and `libc` | know policy |
 //! | [`core`] | the decisions: `step(now, event) -> actions` | read a clock, do I/O |
+//! | [`cloudfoundry`] | a manifest and what staging has left, as a launch spec: text in, text out | open a file |
 //! | [`spec`] | what to run: text in, valid types out | start anything |
 //! | [`cli`] | the types of the command line | anything else |
 //!
@@ -60,8 +62,10 @@
 
 pub mod check;
 pub mod cli;
+pub mod cloudfoundry;
 pub mod core;
 pub mod health;
+pub mod load;
 pub mod run;
 pub mod spec;
 #[allow(unsafe_code)]

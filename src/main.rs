@@ -3,15 +3,16 @@
 use std::env;
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use fateshare::check;
 use fateshare::cli::{self, Cli, Command};
+use fateshare::cloudfoundry::Output;
 use fateshare::core::OWN_FAILURE;
+use fateshare::load::{self, setting};
 use fateshare::run::Settings;
-use fateshare::spec::{self, Overlay, Reading};
+use fateshare::spec::{Problems, Reading};
 use fateshare::sys::{process, signals};
 use fateshare::voice::Level;
 use fateshare::voice::format::{Colours, Format};
@@ -32,6 +33,10 @@ fn main() {
         Ok(Cli { command: Command::Check(args) }) => check(&args).unwrap_or_else(|error| {
             complain(&error);
             INVALID
+        }),
+        Ok(Cli { command: Command::Resolve(args) }) => resolve(&args).unwrap_or_else(|error| {
+            complain(&error);
+            OWN_FAILURE
         }),
         Err(error) => usage(&error),
     };
@@ -54,7 +59,7 @@ fn usage(error: &clap::Error) -> u8 {
 
 /// The one place that reports a failure before a group's life.
 fn complain(error: &anyhow::Error) {
-    let text = match error.downcast_ref::<spec::Problems>() {
+    let text = match error.downcast_ref::<Problems>() {
         Some(problems) => format!("{problems}\n"),
         None => format!("fateshare: {error:#}\n"),
     };
@@ -71,8 +76,9 @@ fn run(args: &cli::Run) -> Result<u8> {
         format: log_format(args)?,
         colours: colours(args)?,
         terminals: !args.no_pty,
+        port: args.port,
     };
-    let Reading { launch, warnings } = load(&args.target, &overlay(&args.target)?)?;
+    let Reading { launch, warnings } = load::launch(&args.target, &load::overlay(&args.target)?)?;
     let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
     fateshare::run::run(&launch, &warnings, settings)
 }
@@ -80,22 +86,16 @@ fn run(args: &cli::Run) -> Result<u8> {
 /// Shows what would run; problems of the spec are errors, those of this machine warnings.
 fn check(args: &cli::Check) -> Result<u8> {
     // Usage errors are ours, not the spec's.
-    let overlay = match overlay(&args.target) {
+    let overlay = match load::overlay(&args.target) {
         Ok(overlay) => overlay,
         Err(error) => {
             complain(&error);
             return Ok(OWN_FAILURE);
         }
     };
-    let mut reading = load(&args.target, &overlay)?;
+    let mut reading = load::launch(&args.target, &overlay)?;
     let lacks = fateshare::run::look(&mut reading.launch);
-    let text = check::show(&reading, &lacks);
-    let say = || {
-        let mut stdout = io::stdout();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
-    };
-    let said = signals::interruptible(say).context("cannot catch signals");
-    match said.and_then(|said| said.context("standard output")) {
+    match print(&check::show(&reading, &lacks)) {
         Ok(()) => Ok(0),
         Err(error) => {
             complain(&error);
@@ -104,58 +104,23 @@ fn check(args: &cli::Check) -> Result<u8> {
     }
 }
 
-/// What is to be run: a spec with what the command line changes in it, or the command line alone.
-fn load(args: &cli::Target, overlay: &Overlay) -> Result<Reading> {
-    let named = args.spec.as_deref().or(args.file.as_deref());
-    let variable = env::var_os("FATESHARE_SPEC").filter(|path| !path.is_empty());
-    let complete = overlay.command.is_some() || !overlay.sidecars.is_empty();
-    if complete && named.is_none() && variable.is_none() {
-        let launch = spec::from_command_line(overlay)?;
-        return Ok(Reading { launch, warnings: Vec::new() });
+/// Prints the launch spec that Cloud Foundry's files make.
+fn resolve(args: &cli::Resolve) -> Result<u8> {
+    let Output { spec, warnings, .. } = load::resolve(args)?;
+    for warning in warnings {
+        complain(&anyhow!("warning: {warning}"));
     }
-    let find = || spec::find(named, variable.as_deref().map(Path::new));
-    let source = if may_block(named.or(variable.as_deref().map(Path::new))) {
-        signals::interruptible(find).context("cannot catch signals")??
-    } else {
-        find()?
+    print(&spec)?;
+    Ok(0)
+}
+
+/// The one place that writes what was asked for.
+fn print(text: &str) -> Result<()> {
+    let say = || {
+        let mut stdout = io::stdout();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
     };
-    Ok(spec::read(&source.text, &source.file, overlay)?)
-}
-
-/// Whether to read this spec may take as long as somebody likes: a pipe, a terminal; and what is
-/// found by look-up may be anything.
-fn may_block(named: Option<&Path>) -> bool {
-    named.is_none_or(|path| path == Path::new("-") || !path.is_file())
-}
-
-fn overlay(args: &cli::Target) -> Result<Overlay> {
-    let sidecars = args.sidecar.iter().map(|text| spec::split_sidecar(text));
-    Ok(Overlay {
-        command: (!args.command.is_empty()).then(|| args.command.clone()),
-        sidecars: sidecars
-            .collect::<Result<_, _>>()
-            .map_err(|reason| anyhow!("--sidecar: {reason}"))?,
-        grace_period: match setting(args.grace_period.as_deref(), "FATESHARE_GRACE_PERIOD")? {
-            Some((text, from)) => {
-                Some(spec::parse_duration(&text).map_err(|reason| anyhow!("{from} {reason}"))?)
-            }
-            None => None,
-        },
-    })
-}
-
-/// A setting and where it is from: the flag, else the variable.
-fn setting(flag: Option<&str>, variable: &'static str) -> Result<Option<(String, String)>> {
-    if let Some(text) = flag {
-        let option = variable.trim_start_matches("FATESHARE_").to_ascii_lowercase();
-        return Ok(Some((text.to_owned(), format!("--{}", option.replace('_', "-")))));
-    }
-    match env::var(variable) {
-        Ok(text) if text.is_empty() => Ok(None),
-        Ok(text) => Ok(Some((text, format!("${variable}")))),
-        Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(anyhow!("${variable} is not valid UTF-8")),
-    }
+    signals::interruptible(say).context("cannot catch signals")?.context("standard output")
 }
 
 /// How the members' output is passed on; `None` for what suits.

@@ -52,6 +52,8 @@ pub struct Settings {
     pub colours: Option<Colours>,
     /// Whether members may get terminals of their own.
     pub terminals: bool,
+    /// The port that the app is told where a platform's launcher is played; 0 for a free one.
+    pub port: Option<u16>,
 }
 
 impl Settings {

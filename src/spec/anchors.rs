@@ -14,6 +14,11 @@ pub(super) fn redefined(text: &str) -> Option<(usize, &str)> {
     marked(text, '&').find(|(_, name)| !seen.insert(*name))
 }
 
+/// Whether there is an anchor that an alias uses.
+pub(super) fn any(text: &str) -> bool {
+    marked(text, '*').next().is_some() && marked(text, '&').next().is_some()
+}
+
 /// Every name behind the mark where a value can begin. Text in quotes and block scalars is looked
 /// at too; there, a mark that follows `: ` or the like is rare.
 fn marked(text: &str, mark: char) -> impl Iterator<Item = (usize, &str)> {

@@ -8,40 +8,32 @@ use super::{Signal, parse_duration, parse_size};
 
 /// What a reader has found so far.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
-    pub(super) problems: Vec<Finding>,
-    pub(super) warnings: Vec<Finding>,
+pub struct Findings {
+    /// What is wrong.
+    pub problems: Vec<Finding>,
+    /// What is odd and stops nothing.
+    pub warnings: Vec<Finding>,
 }
 
 impl Findings {
     /// Notes a problem.
-    pub(super) fn problem(&mut self, place: &Place, message: impl Into<String>) {
+    pub fn problem(&mut self, place: &Place, message: impl Into<String>) {
         self.problems.push(finding(place, message, None));
     }
 
     /// Notes a problem with its next move.
-    pub(super) fn advise(
-        &mut self,
-        place: &Place,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
+    pub fn advise(&mut self, place: &Place, message: impl Into<String>, hint: impl Into<String>) {
         self.problems.push(finding(place, message, Some(hint.into())));
     }
 
     /// Notes a problem of a value that must not be shown.
-    pub(super) fn secret(&mut self, place: &Place, message: impl Into<String>, hint: Option<&str>) {
+    pub fn secret(&mut self, place: &Place, message: impl Into<String>, hint: Option<&str>) {
         let open = finding(place, message, hint.map(str::to_owned));
         self.problems.push(Finding { secrecy: Secrecy::Secret, ..open });
     }
 
     /// Notes something odd that stops nothing.
-    pub(super) fn warn(
-        &mut self,
-        place: &Place,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
+    pub fn warn(&mut self, place: &Place, message: impl Into<String>, hint: impl Into<String>) {
         self.warnings.push(finding(place, message, Some(hint.into())));
     }
 }
@@ -53,26 +45,29 @@ fn finding(place: &Place, message: impl Into<String>, hint: Option<String>) -> F
 
 /// A value, where it is, and what it is called in messages.
 #[derive(Clone, Debug)]
-pub(super) struct Cursor<'a> {
-    pub(super) node: &'a Node,
-    pub(super) place: Place,
-    pub(super) name: String,
+pub struct Cursor<'a> {
+    /// The value.
+    pub node: &'a Node,
+    /// Where it is.
+    pub place: Place,
+    /// What it is called in messages: a key in backquotes.
+    pub name: String,
 }
 
 impl<'a> Cursor<'a> {
     /// The top of a document.
-    pub(super) fn top(node: &'a Node, name: &str) -> Self {
+    pub fn top(node: &'a Node, name: &str) -> Self {
         Self { node, place: Place::default(), name: name.to_owned() }
     }
 
     /// Notes that the value is not what it has to be.
-    pub(super) fn must_be(&self, wanted: &str, findings: &mut Findings) {
+    pub fn must_be(&self, wanted: &str, findings: &mut Findings) {
         let message = format!("{} must be {wanted}, not {}", self.name, self.node.describe());
         findings.problem(&self.place, message);
     }
 
     /// Text without NUL, which no argument, variable or path can hold.
-    pub(super) fn text(&self, findings: &mut Findings) -> Option<&'a str> {
+    pub fn text(&self, findings: &mut Findings) -> Option<&'a str> {
         match self.node {
             Node::Text(text) if text.contains('\0') => {
                 let message = format!("{} must not contain the character NUL", self.name);
@@ -94,7 +89,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&self, findings: &mut Findings) -> Option<bool> {
+    pub fn boolean(&self, findings: &mut Findings) -> Option<bool> {
         if let Node::Bool(value, _) = self.node {
             return Some(*value);
         }
@@ -103,7 +98,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// An exit code.
-    pub(super) fn exit_code(&self, findings: &mut Findings) -> Option<u8> {
+    pub fn exit_code(&self, findings: &mut Findings) -> Option<u8> {
         if let Node::Number(Some(number), _) = self.node
             && let Ok(code) = u8::try_from(*number)
         {
@@ -115,7 +110,7 @@ impl<'a> Cursor<'a> {
 
     /// How much more, or less, than its size the kernel's out-of-memory killer holds against a
     /// process.
-    pub(super) fn oom_score_adj(&self, findings: &mut Findings) -> Option<i16> {
+    pub fn oom_score_adj(&self, findings: &mut Findings) -> Option<i16> {
         if let Node::Number(Some(number), _) = self.node
             && let Ok(score @ -1000..=1000) = i16::try_from(*number)
         {
@@ -126,12 +121,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// A duration; a bare whole number is seconds.
-    pub(super) fn duration(&self, findings: &mut Findings) -> Option<Duration> {
+    pub fn duration(&self, findings: &mut Findings) -> Option<Duration> {
         self.quantity(parse_duration, "a duration such as `9s`", findings)
     }
 
     /// A size in bytes.
-    pub(super) fn size(&self, findings: &mut Findings) -> Option<u64> {
+    pub fn size(&self, findings: &mut Findings) -> Option<u64> {
         self.quantity(parse_size, "a size such as `64M`", findings)
     }
 
@@ -156,7 +151,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A signal, by name or number.
-    pub(super) fn signal(&self, findings: &mut Findings) -> Option<Signal> {
+    pub fn signal(&self, findings: &mut Findings) -> Option<Signal> {
         let (Node::Text(text) | Node::Number(_, text)) = self.node else {
             self.must_be("a signal such as `SIGTERM`", findings);
             return None;
@@ -171,7 +166,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A list, as its items.
-    pub(super) fn list(&self, findings: &mut Findings) -> Option<Vec<Cursor<'a>>> {
+    pub fn list(&self, findings: &mut Findings) -> Option<Vec<Cursor<'a>>> {
         let Node::List(list) = self.node else {
             self.must_be("a list", findings);
             return None;
@@ -185,7 +180,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A non-empty list of text.
-    pub(super) fn words(&self, findings: &mut Findings) -> Option<Vec<String>> {
+    pub fn words(&self, findings: &mut Findings) -> Option<Vec<String>> {
         let items = self.list(findings)?;
         if items.is_empty() {
             findings.problem(&self.place, format!("{} must not be empty", self.name));
@@ -198,7 +193,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A map, as its fields.
-    pub(super) fn fields(&self, findings: &mut Findings) -> Option<Fields<'a>> {
+    pub fn fields(&self, findings: &mut Findings) -> Option<Fields<'a>> {
         let Node::Map(entries) = self.node else {
             self.must_be("a map", findings);
             return None;
@@ -209,19 +204,21 @@ impl<'a> Cursor<'a> {
 
 /// A map whose keys are looked up by name.
 #[derive(Clone, Debug)]
-pub(super) struct Fields<'a> {
-    pub(super) entries: &'a [Entry],
-    pub(super) place: Place,
+pub struct Fields<'a> {
+    /// All entries, in order.
+    pub entries: &'a [Entry],
+    /// Where the map is.
+    pub place: Place,
 }
 
 impl<'a> Fields<'a> {
     /// The value of a key. `null` is the same as not there: generators of JSON write it so.
-    pub(super) fn get(&self, key: &str) -> Option<Cursor<'a>> {
+    pub fn get(&self, key: &str) -> Option<Cursor<'a>> {
         self.get_even_null(key).filter(|found| *found.node != Node::Null)
     }
 
     /// The value of a key, `null` too.
-    pub(super) fn get_even_null(&self, key: &str) -> Option<Cursor<'a>> {
+    pub fn get_even_null(&self, key: &str) -> Option<Cursor<'a>> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
         let place = self.place.value(entry);
         Some(Cursor { node: &entry.value, place, name: format!("`{key}`") })

@@ -22,6 +22,8 @@ pub struct Document {
     text: String,
     root: Node,
     flaws: Vec<Flaw>,
+    /// Whether any value may be shown.
+    values: Secrecy,
 }
 
 /// Something to be said about a place in a document.
@@ -49,25 +51,44 @@ pub enum Secrecy {
 impl Document {
     /// Parses the one document of a text. `origin` is the file as it is shown.
     pub fn parse(bytes: &[u8], origin: &str) -> Result<Self, Problem> {
-        let text = decode(bytes, origin)?;
+        Self::parse_as(bytes, origin, Secrecy::Open)
+    }
+
+    /// The same for a file all of whose values may be passwords.
+    pub fn parse_secret(bytes: &[u8], origin: &str) -> Result<Self, Problem> {
+        Self::parse_as(bytes, origin, Secrecy::Secret)
+    }
+
+    fn parse_as(bytes: &[u8], origin: &str, values: Secrecy) -> Result<Self, Problem> {
+        let text = decode(bytes, origin, values)?;
         let text = json::with_whole_characters(&text).unwrap_or(text);
         let mut walk = Walk::default();
         let parser = serde_yaml::Deserializer::from_str(&text);
         let mut root = match Build(&mut walk).deserialize(parser) {
             Ok(root) => root,
-            Err(error) => return Err(syntax(&error, &text, origin)),
+            Err(error) => return Err(syntax(&error, &text, origin, values)),
         };
         if walk.has_written {
             // The first walk went through, so this one does; and if not, the value stands as it is.
             let _ = Written(&mut root).deserialize(serde_yaml::Deserializer::from_str(&text));
         }
         merge::settle(&mut root, &Place::default(), &mut walk.flaws);
-        Ok(Self { origin: origin.to_owned(), text, root, flaws: walk.flaws })
+        Ok(Self { origin: origin.to_owned(), text, root, flaws: walk.flaws, values })
     }
 
     /// The value of the whole document, merge keys settled.
     pub fn root(&self) -> &Node {
         &self.root
+    }
+
+    /// Line and column of a place in this document.
+    pub fn position(&self, place: &Place) -> Option<Position> {
+        locate(&self.text, place)
+    }
+
+    /// Whether parts of it are used again: a map may then be there for that alone.
+    pub fn has_anchors(&self) -> bool {
+        anchors::any(&self.text)
     }
 
     /// What is wrong with the document, whatever it is for: duplicate keys and the like.
@@ -107,7 +128,7 @@ impl Document {
         if listed.is_empty() {
             return Vec::new();
         }
-        let mask = Mask::of(&self.text);
+        let mask = mask(&self.text, self.values);
         listed.iter().map(|finding| self.locate_one(finding, &mask)).collect()
     }
 
@@ -125,6 +146,14 @@ impl Document {
             _ => Part::Value,
         };
         point_at(problem, &self.text, position, part, finding.secrecy, mask)
+    }
+}
+
+/// What of the text is never shown.
+fn mask(text: &str, values: Secrecy) -> Mask {
+    match values {
+        Secrecy::Open => Mask::of(text),
+        Secrecy::Secret => Mask::of_values(text),
     }
 }
 
@@ -224,7 +253,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// The text of the bytes without a byte order mark, if it is one that the parser can take.
-fn decode(bytes: &[u8], origin: &str) -> Result<String, Problem> {
+fn decode(bytes: &[u8], origin: &str, values: Secrecy) -> Result<String, Problem> {
     if bytes.len() > LARGEST {
         return Err(
             Problem::new(origin, "is larger than 1 MiB").with_hint("is this the right file?")
@@ -245,7 +274,7 @@ fn decode(bytes: &[u8], origin: &str) -> Result<String, Problem> {
     let problem = |offset: usize, message: String| {
         let position = position_of(text, offset);
         let problem = Problem::new(origin, message);
-        point_at(problem, text, position, Part::Value, Secrecy::Open, &Mask::of(text))
+        point_at(problem, text, position, Part::Value, Secrecy::Open, &mask(text, values))
     };
     // The parser refuses these without saying where.
     let is_refused = |letter: char| {
@@ -292,15 +321,14 @@ fn position_of(text: &str, offset: usize) -> Position {
 }
 
 /// An error of the parser, in our form: place first, what it was doing last.
-fn syntax(error: &serde_yaml::Error, text: &str, origin: &str) -> Problem {
+fn syntax(error: &serde_yaml::Error, text: &str, origin: &str, values: Secrecy) -> Problem {
+    let mask = mask(text, values);
     let said = error.to_string();
     if said.contains("more than one document") {
         let problem = Problem::new(origin, "has more than one document (`---`)")
             .with_hint("one file is one spec");
         return match locate::second_document(text) {
-            Some(position) => {
-                point_at(problem, text, position, Part::Key, Secrecy::Open, &Mask::of(text))
-            }
+            Some(position) => point_at(problem, text, position, Part::Key, Secrecy::Open, &mask),
             None => problem,
         };
     }
@@ -332,7 +360,7 @@ fn syntax(error: &serde_yaml::Error, text: &str, origin: &str) -> Problem {
         Some(hint) => problem.with_hint(hint),
         None => problem,
     };
-    point_at(problem, text, position, Part::Value, Secrecy::Open, &Mask::of(text))
+    point_at(problem, text, position, Part::Value, Secrecy::Open, &mask)
 }
 
 /// The usual cause of an error at this place.

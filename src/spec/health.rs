@@ -208,13 +208,20 @@ fn read_host(cursor: &Cursor<'_>, findings: &mut Findings) -> Option<IpAddr> {
     address.ok()
 }
 
+/// What a path and a query may hold (RFC 3986).
+fn fits_into_a_path(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/?%".contains(letter)
+}
+
+/// Whether the text is a path that can stand in a request as it is.
+pub fn is_endpoint(text: &str) -> bool {
+    text.starts_with('/') && text.chars().all(fits_into_a_path)
+}
+
 /// A path that can stand in a request as it is.
 fn read_endpoint(cursor: &Cursor<'_>, findings: &mut Findings) -> Option<String> {
     let text = cursor.text(findings)?;
-    // RFC 3986: what a path and a query may hold.
-    let fits =
-        |letter: &char| letter.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/?%".contains(*letter);
-    if let Some(bad) = text.chars().find(|letter| !fits(letter)) {
+    if let Some(bad) = text.chars().find(|letter| !fits_into_a_path(*letter)) {
         let message = format!("`endpoint` must not contain `{}`", shown(&bad.to_string()));
         findings.advise(&cursor.place, message, "escape it as in an URL: a space is %20");
         return None;

@@ -13,10 +13,18 @@ pub(super) enum Level {
 }
 
 /// Keys of the whole group.
-const TOP: [&str; 7] =
-    ["main", "sidecars", "env", "shell", "grace_period", "stop_on", "exit_codes"];
-/// Keys of the whole group that the design has and this release has not.
-const TOP_LATER: [&str; 2] = ["platform", "profile"];
+const TOP: [&str; 10] = [
+    "main",
+    "sidecars",
+    "env",
+    "shell",
+    "grace_period",
+    "stop_on",
+    "exit_codes",
+    "platform",
+    "application",
+    "profile",
+];
 /// Keys of every member.
 const MEMBER: [&str; 12] = [
     "name",
@@ -48,11 +56,11 @@ pub const KEYS: [(&str, &[&str]); 5] = [
 
 /// Reports every key that does not belong into this map.
 pub(super) fn check(fields: &Fields<'_>, level: Level, findings: &mut Findings) {
-    let (known, later): (Vec<&str>, &[&str]) = match level {
-        Level::Top => (TOP.to_vec(), &TOP_LATER),
-        Level::Main => (MEMBER.to_vec(), &[]),
-        Level::Sidecar => ([&MEMBER[..], &SIDECAR].concat(), &[]),
-        Level::ExitCodes => (EXIT_CODES.to_vec(), &[]),
+    let known: Vec<&str> = match level {
+        Level::Top => TOP.to_vec(),
+        Level::Main => MEMBER.to_vec(),
+        Level::Sidecar => [&MEMBER[..], &SIDECAR].concat(),
+        Level::ExitCodes => EXIT_CODES.to_vec(),
     };
     for entry in fields.entries {
         let key = entry.key.as_str();
@@ -60,22 +68,15 @@ pub(super) fn check(fields: &Fields<'_>, level: Level, findings: &mut Findings) 
         if known.contains(&key) {
             continue;
         }
-        if later.contains(&key) {
-            findings.advise(
-                &place,
-                format!("`{key}` is not supported yet"),
-                "a later release has it; leave it out",
-            );
-        } else if let Some(instead) = inherited(key) {
+        if let Some(instead) = inherited(key) {
             let message =
                 format!("`{key}` is no key: limits, umask and nice are inherited untouched");
             findings.advise(&place, message, format!("set it in the command: `{instead}`"));
         } else if let Some((message, hint)) = misplaced(key, level) {
             findings.advise(&place, message, hint);
         } else {
-            let all: Vec<&str> = known.iter().chain(later).copied().collect();
             let message = format!("unknown key `{}`", super::problem::shown(key));
-            findings.advise(&place, message, hint(key, &all, &known));
+            findings.advise(&place, message, hint(key, &known, &known));
         }
     }
 }
@@ -98,20 +99,19 @@ fn inherited(key: &str) -> Option<&'static str> {
 /// A key of ours, or of a neighbouring format, that stands in the wrong map.
 fn misplaced(key: &str, level: Level) -> Option<(String, &'static str)> {
     let of_members = MEMBER.contains(&key) || SIDECAR.contains(&key);
-    let of_top = TOP.contains(&key) || TOP_LATER.contains(&key);
+    let of_top = TOP.contains(&key);
     match (level, key) {
         (Level::Main, "stop" | "may_finish") => Some((
             format!("`{key}` is for sidecars only"),
             "when the main process ends, the group ends",
         )),
         (Level::Top, "applications") => Some((
-            "this is a Cloud Foundry manifest: they are not supported yet".to_owned(),
-            "write a launch spec with `main` and `sidecars`",
+            "`applications` belongs to a Cloud Foundry manifest, not to a launch spec".to_owned(),
+            "a file is one or the other: a launch spec has `main` and `sidecars`",
         )),
         (Level::Top, "processes") => Some((
-            "`processes` is no key: this looks like a launch.yml, which is not supported yet"
-                .to_owned(),
-            "write a launch spec with `main` and `sidecars`",
+            "`processes` belongs to a launch.yml, not to a launch spec".to_owned(),
+            "a file is one or the other: a launch spec has `main` and `sidecars`",
         )),
         (Level::Top, _) if of_members => {
             Some((format!("`{key}` belongs to a member"), "move it below `main` or into a sidecar"))

@@ -22,6 +22,20 @@ pub struct Launch {
     pub exit_codes: ExitCodes,
     /// The shell that runs string commands, with its arguments before the command.
     pub shell: Vec<String>,
+    /// Whose rules it runs by, besides our own.
+    pub platform: Option<Platform>,
+    /// The app directory whose profile scripts run once before the members; absolute.
+    pub profile: Option<PathBuf>,
+}
+
+/// A platform whose launcher and health checks are played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// Cloud Foundry.
+    CloudFoundry {
+        /// The app's name, for `VCAP_APPLICATION`.
+        application: Option<String>,
+    },
 }
 
 /// One process that is watched by PID.

@@ -27,6 +27,18 @@ impl Mask {
         Self(apart)
     }
 
+    /// Hides all that is not plainly a key of the outermost map.
+    pub(super) fn of_values(text: &str) -> Self {
+        let ranges = lines(text).map(|(start, line)| {
+            let content = line.trim_start();
+            let indent = line.len() - content.len();
+            // What is indented may be a line of a long text.
+            let key = if indent == 0 { after_key(content) } else { None };
+            start + indent + key.unwrap_or(0)..start + line.len()
+        });
+        Self(ranges.filter(|range| !range.is_empty()).collect())
+    }
+
     /// Whether the character at a byte offset of the text must not be shown.
     pub(super) fn hides(&self, offset: usize) -> bool {
         let next = self.0.partition_point(|range| range.end <= offset);
@@ -258,6 +270,15 @@ mod tests {
             "{env: {A: *, \"B\": *** ***,\nC: *** **}, name: z}"
         );
         assert_eq!(masked("env: {A: \"x\nB: y\n"), "env: {A: **\n** *\n");
+    }
+
+    #[test]
+    fn in_a_file_of_secrets_only_keys_are_shown() {
+        let mask = Mask::of_values("user: a\npass word\nmap:\n  key: b # c\n- d");
+        let text = "user: a\npass word\nmap:\n  key: b # c\n- d";
+        let shown: String =
+            text.char_indices().filter(|(at, _)| !mask.hides(*at)).map(|it| it.1).collect();
+        assert_eq!(shown, "user: \n\nmap:\n  \n");
     }
 
     #[test]

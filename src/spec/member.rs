@@ -17,6 +17,17 @@ pub(super) struct Group<'a> {
     pub(super) env: &'a Environment,
     /// Absolute: relative working directories count from here.
     pub(super) folder: &'a Path,
+    /// Who tells members their memory.
+    pub(super) memory: Teller,
+}
+
+/// Who tells a member its `MEMORY_LIMIT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Teller {
+    /// The spec does.
+    Spec,
+    /// The launcher of a platform does, when the group is started.
+    Launcher,
 }
 
 /// What is executed, and how it was written.
@@ -160,7 +171,7 @@ impl Group<'_> {
         if let Some(cursor) = fields.get("memory") {
             member.memory = cursor.size(findings);
         }
-        if let Some(bytes) = member.memory {
+        if let Some(bytes) = member.memory.filter(|_| self.memory == Teller::Spec) {
             env::tell_memory(&mut member.env, bytes);
         }
         if let Some(cursor) = fields.get("oom_score_adj") {
@@ -175,10 +186,14 @@ impl Group<'_> {
 
     /// An absolute directory. `..` is left to the kernel: with symbolic links it is not what the
     /// text says.
-    fn read_directory(&self, cursor: &Cursor<'_>, findings: &mut Findings) -> Option<PathBuf> {
+    pub(super) fn read_directory(
+        &self,
+        cursor: &Cursor<'_>,
+        findings: &mut Findings,
+    ) -> Option<PathBuf> {
         let text = cursor.text(findings)?;
         if text.is_empty() {
-            findings.problem(&cursor.place, "`working_dir` must not be empty");
+            findings.problem(&cursor.place, format!("{} must not be empty", cursor.name));
             return None;
         }
         let joined = self.folder.join(text);
@@ -220,7 +235,7 @@ fn read_name(cursor: &Cursor<'_>, findings: &mut Findings) -> Option<String> {
 }
 
 /// Why the text cannot be a member's name.
-pub(super) fn name_flaw(name: &str) -> Option<String> {
+pub fn name_flaw(name: &str) -> Option<String> {
     if name.trim().is_empty() {
         Some("a name must not be empty".to_owned())
     } else if name.chars().any(char::is_control) {

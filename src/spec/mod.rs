@@ -30,18 +30,21 @@ mod units;
 mod user;
 mod words;
 
+pub use cursor::{Cursor, Fields, Findings};
 pub use document::{Document, Finding, LARGEST, Secrecy};
-pub use health::{CheckKind, HealthCheck};
+pub use health::{CheckKind, HealthCheck, is_endpoint};
 pub use keys::KEYS;
 pub use launch::{
-    CommandForm, DEFAULT_GRACE, DEFAULT_STOP_ON, ExitCodes, Launch, MayFinish, Member, StopOrder,
-    StopTo, UserName,
+    CommandForm, DEFAULT_GRACE, DEFAULT_STOP_ON, ExitCodes, Launch, MayFinish, Member, Platform,
+    StopOrder, StopTo, UserName,
 };
+pub use member::name_flaw;
 pub use node::{Entry, Node, Place};
 pub use overlay::{Overlay, from_command_line, split_sidecar};
-pub use problem::{Position, Problem, Problems, Warning, harmless};
+pub use problem::{Position, Problem, Problems, Warning, harmless, shown};
 pub use reader::{Reading, read};
 pub use signal::Signal;
-pub use source::{LOOKED_FOR, Source, SpecFile, find};
+pub use source::{Source, SpecFile, find, find_manifest, read_file, read_numbered};
 pub use units::{LONGEST_GRACE, bytes_as_size, parse_duration, parse_size};
 pub use user::{LARGEST_ID, UserFlaw, parse_id};
+pub use words::{hint, nearest};

@@ -83,6 +83,11 @@ impl Place {
 }
 
 impl Node {
+    /// A map with this one key.
+    pub fn single(key: &str, value: Self) -> Self {
+        Self::Map(vec![Entry { key: key.to_owned(), value, route: vec![Step::Value(0)] }])
+    }
+
     /// What this is, for `must be a list, not ...`. Long text is cut.
     pub fn describe(&self) -> String {
         match self {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::command::through_shell;
-use super::member::{Command, Group, name_flaw};
+use super::member::{Command, Group, Teller, name_flaw};
 use super::problem::{Problem, Problems, shown};
 use super::reader::default_shell;
 use super::units::LONGEST_GRACE;
@@ -72,7 +72,8 @@ impl Overlay {
 pub fn from_command_line(overlay: &Overlay) -> Result<Launch, Problems> {
     let mut problems = Vec::new();
     let shell = default_shell();
-    let group = Group { shell: &shell, env: &Vec::new(), folder: Path::new("/") };
+    let (env, folder) = (Vec::new(), Path::new("/"));
+    let group = Group { shell: &shell, env: &env, folder, memory: Teller::Spec };
     let mut members = Vec::new();
     match overlay.replacement(&mut problems) {
         Some(command) => members.push(group.plain("main".to_owned(), command)),
@@ -92,6 +93,8 @@ pub fn from_command_line(overlay: &Overlay) -> Result<Launch, Problems> {
         stop_on: DEFAULT_STOP_ON.to_vec(),
         exit_codes: ExitCodes::default(),
         shell,
+        platform: None,
+        profile: None,
     })
 }
 

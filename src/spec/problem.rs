@@ -84,7 +84,7 @@ pub struct Problems {
 
 impl Problems {
     /// Sorts what was found into file order; what has no place in the file comes last.
-    pub(super) fn new(mut list: Vec<Problem>, unshown: usize) -> Self {
+    pub(crate) fn new(mut list: Vec<Problem>, unshown: usize) -> Self {
         // The sort is stable: problems of one place stay in the order in which they were found.
         list.sort_by_key(|problem| {
             let position = problem.position();
@@ -93,6 +93,16 @@ impl Problems {
         // One mistake behind an alias is met once for every use of it.
         list.dedup();
         Self { list, unshown }
+    }
+
+    /// Those of several files, each in its order; `None` if there is none at all.
+    pub fn all(lists: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut all = Self { list: Vec::new(), unshown: 0 };
+        for mut problems in lists {
+            all.list.append(&mut problems.list);
+            all.unshown += problems.unshown;
+        }
+        (!all.list.is_empty() || all.unshown > 0).then_some(all)
     }
 
     /// The problems, in file order.
@@ -132,7 +142,7 @@ pub struct Warning(Problem);
 
 impl Warning {
     /// The same content, as something that stops nothing.
-    pub(super) fn new(content: Problem) -> Self {
+    pub fn new(content: Problem) -> Self {
         Self(content)
     }
 
@@ -155,7 +165,7 @@ impl fmt::Display for Warning {
 }
 
 /// Text from outside, fit for a message: short, on one line, and unable to command a terminal.
-pub(super) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
     let mut short: String = text.chars().take(LONGEST).map(harmless).collect();
     if text.chars().nth(LONGEST).is_some() {

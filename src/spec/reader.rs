@@ -3,12 +3,13 @@
 use super::cursor::{Cursor, Fields, Findings};
 use super::document::Document;
 use super::keys::{self, Level};
-use super::member::Group;
+use super::member::{Group, Teller};
 use super::node::Node;
 use super::overlay::time_flaw;
 use super::problem::{Problem, Problems, Warning, shown};
 use super::{
-    DEFAULT_GRACE, DEFAULT_STOP_ON, ExitCodes, Launch, Member, Overlay, Signal, SpecFile, env,
+    DEFAULT_GRACE, DEFAULT_STOP_ON, ExitCodes, Launch, Member, Overlay, Platform, Signal, SpecFile,
+    env,
 };
 
 /// Signals that cannot be a stop request: they cannot be caught, tell of a fault of our own, or
@@ -77,7 +78,9 @@ fn read_top(
         None => default_shell(),
     };
     let shared = fields.get("env").map(|cursor| env::read(&cursor, findings)).unwrap_or_default();
-    let group = Group { shell: &shell, env: &shared, folder: &file.folder };
+    let platform = read_platform(&fields, findings);
+    let memory = if platform.is_some() { Teller::Launcher } else { Teller::Spec };
+    let group = Group { shell: &shell, env: &shared, folder: &file.folder, memory };
     let mut members = read_members(&fields, &group, overlay, findings, elsewhere);
     overlay.add_sidecars(&group, &mut members, elsewhere);
     let grace_period = read_grace(&fields, findings);
@@ -87,6 +90,8 @@ fn read_top(
         grace_period: overlay.grace(elsewhere).unwrap_or(grace_period),
         stop_on: read_stop_on(&fields, findings),
         exit_codes: read_exit_codes(&fields, findings),
+        profile: fields.get("profile").and_then(|cursor| group.read_directory(&cursor, findings)),
+        platform,
         shell,
     };
     Some(launch)
@@ -190,6 +195,27 @@ fn read_grace(fields: &Fields<'_>, findings: &mut Findings) -> std::time::Durati
         findings.problem(&cursor.place, format!("`grace_period` {flaw}"));
     }
     grace
+}
+
+/// The platform that is played, with what is told of the app there.
+fn read_platform(fields: &Fields<'_>, findings: &mut Findings) -> Option<Platform> {
+    let application = fields.get("application");
+    let Some(cursor) = fields.get("platform") else {
+        if let Some(application) = application {
+            let message = "`application` is for `platform: cloudfoundry` only";
+            findings.problem(&application.place, message);
+        }
+        return None;
+    };
+    let application = application.and_then(|name| name.text(findings)).map(str::to_owned);
+    match cursor.text(findings)? {
+        "cloudfoundry" => Some(Platform::CloudFoundry { application }),
+        other => {
+            let message = format!("unknown platform `{}`", shown(other));
+            findings.advise(&cursor.place, message, "only `cloudfoundry` is known");
+            None
+        }
+    }
 }
 
 /// The signals that are a stop request.

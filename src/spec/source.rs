@@ -26,7 +26,8 @@ pub struct Source {
 }
 
 /// Where a spec is looked for when none is named, in this order.
-pub const LOOKED_FOR: [&str; 3] = ["./fateshare.yml", "./fateshare.yaml", "/etc/fateshare.yml"];
+const LOOKED_FOR: [&str; 4] =
+    ["./fateshare.yml", "./fateshare.yaml", "./manifest.yml", "/etc/fateshare.yml"];
 
 /// The spec that was named on the command line (`-` is standard input), else by
 /// `$FATESHARE_SPEC`, else the first that exists where it is looked for.
@@ -58,16 +59,41 @@ fn look_in(folder: &Path, candidates: &[&str]) -> Result<Source, Problem> {
             }
         }
     }
-    let mut hint = "write one, name one (`fateshare run FILE`), or do without: \
-                    `fateshare run --sidecar 'NAME=COMMAND' -- COMMAND`"
-        .to_owned();
-    if folder.join("manifest.yml").exists() {
-        hint = format!(
-            "./manifest.yml is there, but Cloud Foundry manifests are not supported yet\n  {hint}"
-        );
-    }
+    let hint = "write one, name one (`fateshare run FILE`), or do without: \
+                `fateshare run --sidecar 'NAME=COMMAND' -- COMMAND`";
     let looked = candidates.join(", ");
     Err(Problem::new("no spec found", format!("looked for {looked}")).with_hint(hint))
+}
+
+/// The manifest in our own directory, if there is one.
+pub fn find_manifest() -> Result<Option<Source>, Problems> {
+    let path = "./manifest.yml";
+    match Path::new(path).symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        _ => Ok(Some(look_in(Path::new("."), &[path])?)),
+    }
+}
+
+/// The files of this name in the folders `0`, `1` and so on of a directory, as far as they are there,
+/// in the order of these numbers.
+pub fn read_numbered(dir: &Path, name: &str) -> Result<Vec<Source>, Problems> {
+    let shown = dir.to_string_lossy().into_owned();
+    let entries = dir.read_dir().map_err(|error| {
+        Problem::new(shown, format!("cannot be read: {error}"))
+            .with_hint("the directory has a folder for each buildpack: 0, 1, ...")
+    })?;
+    let number = |name: &str| name.parse::<u32>().ok().map(|number| (number, name.to_owned()));
+    let mut folders: Vec<(u32, String)> =
+        entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)).collect();
+    folders.sort();
+    let files = folders.into_iter().map(|(_, folder)| dir.join(folder).join(name));
+    let files = files.filter(|file| file.exists());
+    Ok(files.map(|file| load(&file, "it was found there: repair it")).collect::<Result<_, _>>()?)
+}
+
+/// Reads a file that an option names; the error gives `why` as its next move.
+pub fn read_file(path: &Path, why: &str) -> Result<Source, Problems> {
+    Ok(load(path, why)?)
 }
 
 /// Reads a file that somebody named.
@@ -159,9 +185,7 @@ mod tests {
             error.starts_with("no spec found: looked for ./fateshare.yml, ./fateshare.yaml\n"),
             "{error}"
         );
-        assert!(error.contains("-- COMMAND") && !error.contains("manifest"), "{error}");
-        let error = looked_up(&["manifest.yml"]).expect_err("nothing");
-        assert!(error.contains("manifests are not supported yet"), "{error}");
+        assert!(error.contains("-- COMMAND"), "{error}");
     }
 
     #[test]

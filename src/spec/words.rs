@@ -1,7 +1,7 @@
 //! Near misses: `process-types` for `process_types`.
 
 /// The known word that was most likely meant, if one is near enough.
-fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     // A key far longer than ours is no slip, and the distance costs length times length.
     if written.chars().count() > 40 {
         return None;
@@ -17,7 +17,7 @@ fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// What to write instead of an unknown word: the one that was meant, else those that there are.
-pub(super) fn hint(written: &str, meant: &[&str], known: &[&str]) -> String {
+pub fn hint(written: &str, meant: &[&str], known: &[&str]) -> String {
     match nearest(written, meant) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("known here: {}", known.join(", ")),
