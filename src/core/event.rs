@@ -255,6 +255,8 @@ impl Check {
 pub enum Answer {
     /// It passed.
     Passed,
+    /// It passed here and would fail elsewhere: why, a fragment that fits after `is healthy, but `.
+    OddlyPassed(String),
     /// It failed: why, a sentence without its beginning's capital and its end's stop.
     Failed(String),
 }

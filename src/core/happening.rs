@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::event::{Received, SignalFailure, SpawnFailure, Target};
+use super::event::{Check, Received, SignalFailure, SpawnFailure, Target};
 use super::ids::{MemberId, Moment, Pid, ProcessKey, Status};
 use super::verdict::Verdict;
 use crate::spec::Signal;
@@ -12,6 +12,8 @@ use crate::spec::Signal;
 pub enum Happening {
     /// The profile scripts failed; the group starts all the same.
     ProfileFailed(String),
+    /// The main process's check passed here and would fail elsewhere: a fragment.
+    OddlyPassed(Check, String),
     /// A member runs.
     Started {
         /// Which one.

@@ -24,6 +24,8 @@ pub(super) struct Course {
     /// Failures in a row while it does not pass.
     failures: u8,
     passes: bool,
+    /// Whether it was said what is odd about its passing.
+    odd: bool,
     asked: Asked,
 }
 
@@ -38,7 +40,7 @@ enum Asked {
 
 impl Course {
     fn new(plan: CheckPlan, begun: Moment) -> Self {
-        Self { plan, begun, failures: 0, passes: false, asked: Asked::No }
+        Self { plan, begun, failures: 0, passes: false, odd: false, asked: Asked::No }
     }
 
     /// The pause before the next question while it does not pass.
@@ -103,6 +105,10 @@ impl Group {
         match (std::mem::replace(&mut course.asked, Asked::No), answer) {
             (Asked::No, _) => {}
             (Asked::Yes | Asked::InVain, Answer::Passed) => self.passed(now, check, out),
+            (Asked::Yes | Asked::InVain, Answer::OddlyPassed(why)) => {
+                self.passed(now, check, out);
+                self.oddly_passed(check, why, out);
+            }
             (Asked::InVain, Answer::Failed(_)) => self.ask(now, check, out),
             (Asked::Yes, Answer::Failed(why)) => self.failed(now, check, why, out),
         }
@@ -118,6 +124,14 @@ impl Group {
                 Check::Readiness => Happening::Ready,
             };
             out.push(Action::Record(entry));
+        }
+    }
+
+    /// Said once.
+    fn oddly_passed(&mut self, check: Check, why: String, out: &mut Vec<Action>) {
+        let Some(course) = &mut self.checks[check as usize] else { return };
+        if !std::mem::replace(&mut course.odd, true) {
+            out.push(Action::Record(Happening::OddlyPassed(check, why)));
         }
     }
 

@@ -52,6 +52,10 @@ pub fn render(launch: &Launch, happening: &Happening) -> Option<Line> {
     use Importance as I;
     let writer = Writer { launch };
     let (importance, text) = match happening {
+        Happening::OddlyPassed(check, why) => {
+            let what = if *check == Check::Health { "healthy" } else { "ready" };
+            (I::Warn, format!("{} is {what}, but {why}", writer.name(MemberId::MAIN)))
+        }
         Happening::ProfileFailed(how) => (I::Warn, format!("the profile scripts {how}")),
         Happening::Started { member, pid } => {
             (I::Debug, format!("{} (pid {pid}) started", writer.name(*member)))

@@ -27,7 +27,12 @@ const LONGEST_BODY: Duration = Duration::from_millis(50);
 const MOST_SHOWN: usize = 200;
 
 /// The status of the last answer.
-pub(super) async fn get(stream: TcpStream, address: SocketAddr, path: &str) -> Result<u16, String> {
+pub(super) async fn get(
+    stream: TcpStream,
+    address: SocketAddr,
+    path: &str,
+    agent: &'static str,
+) -> Result<u16, String> {
     let mut stream = Some(stream);
     let mut path = path.to_owned();
     for _ in 0..=MOST_REDIRECTS {
@@ -35,7 +40,7 @@ pub(super) async fn get(stream: TcpStream, address: SocketAddr, path: &str) -> R
             Some(stream) => stream,
             None => TcpStream::connect(address).await.map_err(|error| said(&error))?,
         };
-        let response = ask(stream, address, &path).await?;
+        let response = ask(stream, address, &path, agent).await?;
         let status = response.status().as_u16();
         let location = response.headers().get(LOCATION).cloned();
         // The status is the answer, be the body endless.
@@ -54,6 +59,7 @@ async fn ask(
     stream: TcpStream,
     address: SocketAddr,
     path: &str,
+    agent: &'static str,
 ) -> Result<Response<Incoming>, String> {
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| explain(&error))?;
@@ -61,7 +67,7 @@ async fn ask(
     tokio::spawn(connection);
     let request = Request::get(path)
         .header(HOST, address.to_string())
-        .header(USER_AGENT, "fateshare-healthcheck")
+        .header(USER_AGENT, agent)
         // Who redirects to HTTPS what does not come from a router would never be healthy.
         .header("X-Forwarded-Proto", "https")
         .body(Empty::<Bytes>::new())

@@ -25,11 +25,20 @@ pub struct Question {
     pub path: Option<String>,
     /// So long all of it may take.
     pub limit: Duration,
+    /// Who asks, in the request.
+    pub agent: &'static str,
+}
+
+/// An answer that is none to worry about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Where the answer is from.
+    pub address: IpAddr,
 }
 
 impl Question {
     /// Asks. The error is the reason, a sentence without capital and stop.
-    pub async fn ask(&self) -> Result<(), String> {
+    pub async fn ask(&self) -> Result<Passed, String> {
         match timeout(self.limit, self.ask_without_limit()).await {
             Ok(answer) => answer,
             Err(_) => Err(format!(
@@ -40,12 +49,13 @@ impl Question {
         }
     }
 
-    async fn ask_without_limit(&self) -> Result<(), String> {
+    async fn ask_without_limit(&self) -> Result<Passed, String> {
         let began = clock::monotonic();
         let (address, stream) = self.connect().await.map_err(|why| self.failed(&why))?;
-        let Some(path) = &self.path else { return Ok(()) };
-        let reason = match http::get(stream, address, path).await {
-            Ok(200) => return Ok(()),
+        let passed = Passed { address: address.ip() };
+        let Some(path) = &self.path else { return Ok(passed) };
+        let reason = match http::get(stream, address, path, self.agent).await {
+            Ok(200) => return Ok(passed),
             Ok(status) => {
                 let took = clock::monotonic().saturating_sub(began);
                 format!("received status code {status} in {}ms", took.as_millis())

@@ -3,13 +3,16 @@
 //! It waits, turns what came into one event after the other, lets the core step, and performs the
 //! actions at once. It decides nothing. It owns reaping: nothing else waits for a child.
 
+mod arrivals;
 mod history;
 mod inherited;
 mod jobs;
+mod launcher;
 mod outputs;
 mod perform;
 mod prepare;
 mod probes;
+mod profile;
 mod wait;
 
 use std::time::Duration;
@@ -74,9 +77,11 @@ impl Settings {
 /// and why. Fills in what its environment says of the spec. Starts nothing.
 pub fn look(launch: &mut Launch) -> Vec<SpawnFailure> {
     let inherited = Inherited::read();
+    let told = launcher::play(launch, &inherited, None);
     let mut lacks = prepare::prepare(launch, &inherited).err().unwrap_or_default();
-    if let Err(reason) = probes::fill_in_ports(launch, &inherited) {
-        lacks.push(prepare::failure(core::SpawnFailureKind::Other, reason));
+    for told in [told, probes::fill_in_ports(launch, &inherited)] {
+        let reason = told.err();
+        lacks.extend(reason.map(|it| prepare::failure(core::SpawnFailureKind::Other, it)));
     }
     lacks
 }
@@ -98,7 +103,8 @@ pub fn run(launch: &Launch, warnings: &[String], settings: Settings) -> Result<u
         tracing::warn!("{warning}");
     }
     let mut launch = launch.clone();
-    let ended = probes::fill_in_ports(&mut launch, &inherited)
+    let ended = launcher::play(&mut launch, &inherited, settings.port)
+        .and_then(|()| probes::fill_in_ports(&mut launch, &inherited))
         .map_err(|reason| anyhow!(reason))
         .and_then(|()| live(&launch, settings, role, inherited, style, &voice));
     Ok(ended.unwrap_or_else(|error| {
@@ -136,6 +142,7 @@ fn live(
     }
     let mut plan = Plan::new(launch, session.job_control);
     plan.windows = outputs.windows();
+    plan.profile = launch.profile.as_deref().is_some_and(profile::has_scripts);
     let relayed = outputs.relayed();
     let from_terminal = relayed && terminal::is_input();
     let stdin = if from_terminal { Stdin::Null } else { Stdin::Inherit };

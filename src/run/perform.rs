@@ -1,5 +1,6 @@
 //! Performing the core's actions, and telling it what came of them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Once;
 use std::time::Duration;
@@ -10,22 +11,18 @@ use super::jobs::Jobs;
 use super::outputs::Outputs;
 use super::prepare::{self, Prepared};
 use super::probes::{Answered, Probes};
+use super::profile::Scripts;
 use crate::core::{
-    Action, Ends, Event, Group, Leader, MemberId, Moment, OVERSLEPT, Pid, Preparation, Received,
-    Sender, SignalFailure, SpawnFailure, State, Stopped, Target,
+    Action, Event, Group, MemberId, Moment, OVERSLEPT, Pid, Received, Sender, SignalFailure,
+    SpawnFailure, State, Stopped, Target,
 };
-use crate::spec::{CommandForm, Launch, Signal};
+use crate::spec::{Launch, Signal};
 use crate::sys::descendants::{self, Known};
 use crate::sys::descriptors::Limit;
 use crate::sys::process::{self, Role};
-use crate::sys::reap::{Reaped, reap};
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{Spawner, Started, Stdin};
-use crate::sys::{clock, kill, output, procfs};
-
-/// So many children are reaped in one wake-up, so that a storm of orphans cannot keep us from
-/// signals and deadlines: some milliseconds.
-const REAPS_AT_ONCE: usize = 500;
+use crate::sys::{clock, kill, output};
 
 /// What we found around us at the start.
 #[derive(Clone, Copy, Debug)]
@@ -50,23 +47,25 @@ pub(super) struct Means {
 
 /// A group's core with everything that it needs to act.
 pub(super) struct Shell<'a> {
-    launch: &'a Launch,
+    pub(super) launch: Cow<'a, Launch>,
     group: Group,
-    around: Surroundings,
+    pub(super) around: Surroundings,
     pub(super) signals: Signals,
-    spawner: Spawner,
-    inherited: Inherited,
+    pub(super) spawner: Spawner,
+    pub(super) inherited: Inherited,
+    /// The profile scripts, while they run.
+    pub(super) scripts: Option<Scripts>,
     /// What was found out about the members beforehand.
-    prepared: Vec<Prepared>,
+    pub(super) prepared: Vec<Prepared>,
     /// The leaders that are not reaped: only these may be signalled by number.
-    leaders: BTreeMap<Pid, MemberId>,
+    pub(super) leaders: BTreeMap<Pid, MemberId>,
     /// The leader of each member that is not reaped.
-    pids: Vec<Option<Pid>>,
+    pub(super) pids: Vec<Option<Pid>>,
     /// The numbers of leaders that are reaped: of use as process groups only, while a child of ours
     /// is still in one.
-    ended: Vec<Pid>,
+    pub(super) ended: Vec<Pid>,
     pub(super) jobs: Jobs,
-    outputs: Outputs,
+    pub(super) outputs: Outputs,
     probes: Probes,
     /// Answers that have come and were not told.
     answered: Vec<Answered>,
@@ -74,7 +73,7 @@ pub(super) struct Shell<'a> {
     begin: Duration,
     /// Whether to reap without being told: children that ended before SIGCHLD was caught announce
     /// themselves to nobody, and a storm of ends is taken in parts.
-    unreaped: bool,
+    pub(super) unreaped: bool,
     /// Failures of our own that were told: each once.
     failures: BTreeSet<String>,
     code: Option<u8>,
@@ -84,12 +83,13 @@ impl<'a> Shell<'a> {
     pub(super) fn new(launch: &'a Launch, group: Group, means: Means) -> Self {
         let Means { around, jobs, outputs, probes, inherited, signals, spawner } = means;
         Self {
-            launch,
+            launch: Cow::Borrowed(launch),
             group,
             around,
             signals,
             spawner,
             inherited,
+            scripts: None,
             prepared: Vec::new(),
             leaders: BTreeMap::new(),
             pids: vec![None; launch.members.len()],
@@ -111,17 +111,25 @@ impl<'a> Shell<'a> {
     pub(super) fn start(&mut self) {
         // A stop request that is pending already wins: nothing is started at all.
         while self.wake(None) {}
-        match prepare::prepare(self.launch, &self.inherited) {
+        if self.group.state() == State::Preparing {
+            return self.tell(Event::Start);
+        }
+        match prepare::prepare(&self.launch, &self.inherited) {
             Ok(prepared) => {
-                let others = prepared.iter().any(|prepared| prepared.change.is_some());
-                if others && self.around.role == Role::Init && !self.outputs.relayed() {
-                    open_outputs();
-                }
-                self.prepared = prepared;
+                self.take_over(prepared);
                 self.tell(Event::Start);
             }
             Err(failures) => self.tell(Event::SpawnFailed(failures)),
         }
+    }
+
+    /// The members can be started.
+    pub(super) fn take_over(&mut self, prepared: Vec<Prepared>) {
+        let others = prepared.iter().any(|prepared| prepared.change.is_some());
+        if others && self.around.role == Role::Init && !self.outputs.relayed() {
+            open_outputs();
+        }
+        self.prepared = prepared;
     }
 
     /// The exit code, once the group is over.
@@ -167,6 +175,9 @@ impl<'a> Shell<'a> {
             if let Some(failure) = failure {
                 self.fail(failure);
             }
+            if let Some(event) = self.scripts_ended() {
+                self.tell(event);
+            }
         }
         for (check, answer) in std::mem::take(&mut self.answered) {
             self.tell(Event::Probed { check, answer });
@@ -204,9 +215,13 @@ impl<'a> Shell<'a> {
 
     fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) {
         match action {
-            // There are no profile scripts: the spec refuses their key so far.
-            Action::Prepare => events.push_back(Event::Prepared(Preparation::Done)),
-            Action::StopPreparing(_) => {}
+            Action::Prepare => events.extend(self.run_profile_scripts()),
+            Action::StopPreparing(signal) => {
+                let leader = self.scripts_leader();
+                for signal in [signal, Signal::CONT] {
+                    events.extend(leader.and_then(|pid| group_signal(pid, signal)));
+                }
+            }
             Action::Spawn(member) => self.spawn(member, events),
             Action::ComeBack => {
                 let (received, child) = self.take_signals();
@@ -279,14 +294,14 @@ impl<'a> Shell<'a> {
             }
             Action::Record(happening) => {
                 let now = self.now();
-                self.history.add(self.launch, now, happening);
+                self.history.add(&self.launch, now, happening);
             }
             Action::End(code) => self.code = Some(code),
         }
     }
 
     /// Main's leader, while it is not reaped.
-    fn main(&self) -> Option<Pid> {
+    pub(super) fn main(&self) -> Option<Pid> {
         self.pids.get(MemberId::MAIN.index()).copied().flatten()
     }
 
@@ -354,60 +369,6 @@ impl<'a> Shell<'a> {
         sent.is_ok()
     }
 
-    /// Takes what has come: signals as events, and whether SIGCHLD was among them.
-    fn take_signals(&mut self) -> (Vec<Event>, bool) {
-        let pending = self.signals.take();
-        let received = pending.others.into_iter().map(|(signal, sender)| {
-            let main_leader = self.main_leader();
-            // A shell passes its own hang-up on to its jobs.
-            let hung_up = signal == Signal::HUP && self.jobs.has_lost_terminal();
-            let sender = if hung_up { Sender::Terminal } else { sender };
-            Event::Signal(Received { signal, sender, main_leader })
-        });
-        (received.collect(), pending.child)
-    }
-
-    /// Whether main is still led by the shell that we started for it.
-    fn main_leader(&self) -> Leader {
-        let main = &self.launch.members[MemberId::MAIN.index()];
-        let Some(pid) = self.main() else { return Leader::Program };
-        if main.form != CommandForm::Shell {
-            return Leader::Program;
-        }
-        let shell = self.prepared.first();
-        match shell.and_then(|shell| procfs::leads(pid, &shell.file)) {
-            Some(false) => Leader::Program,
-            // Where we cannot look, the shell that we started is the better guess.
-            Some(true) | None => Leader::Shell,
-        }
-    }
-
-    /// Reaps what has ended, in parts if it is very much; also says what went wrong.
-    fn reap(&mut self) -> (Ends, Option<String>) {
-        let mut ends = Ends::default();
-        self.unreaped = false;
-        for _ in 0..REAPS_AT_ONCE {
-            match reap() {
-                Ok(Reaped::Child(pid, status)) => match self.leaders.remove(&pid) {
-                    Some(member) => {
-                        self.pids[member.index()] = None;
-                        self.ended.push(pid);
-                        ends.members.push((member, status));
-                    }
-                    None => ends.orphans += 1,
-                },
-                Ok(Reaped::NoneEnded) => return (ends, None),
-                Ok(Reaped::NoChildren) => {
-                    ends.none_left = true;
-                    return (ends, None);
-                }
-                Err(error) => return (ends, Some(format!("cannot reap children: {error}"))),
-            }
-        }
-        self.unreaped = true;
-        (ends, None)
-    }
-
     /// When we must have left at the latest, once a teardown is on.
     pub(super) fn leave_by(&self) -> Option<Moment> {
         self.group.leave_by()
@@ -439,6 +400,12 @@ fn open_outputs() {
     if let Err(error) = output::open_to_all() {
         tracing::debug!("members of other users cannot open /dev/stdout anew: {error}");
     }
+}
+
+/// Signals the process group of this leader, which is not reaped; the event says why that failed.
+fn group_signal(pid: Pid, signal: Signal) -> Option<Event> {
+    let error = kill::leader(pid, Target::Group, signal).err()?;
+    Some(failed(pid, None, signal, &error))
 }
 
 fn failed(pid: Pid, member: Option<MemberId>, signal: Signal, error: &std::io::Error) -> Event {

@@ -19,7 +19,7 @@ pub(super) struct Prepared {
     /// Its program.
     pub(super) file: PathBuf,
     /// The changes to its environment.
-    env: Changes,
+    pub(super) env: Changes,
     /// Whom it becomes, if not ourselves.
     pub(super) change: Option<Change>,
 }
@@ -45,6 +45,14 @@ pub(super) fn prepare(
         }
     }
     if failures.is_empty() { Ok(found) } else { Err(failures) }
+}
+
+/// The same for a single one.
+pub(super) fn prepare_one(
+    member: &Member,
+    inherited: &Inherited,
+) -> Result<Prepared, SpawnFailure> {
+    Host { inherited, own: Own::read() }.prepare(member)
 }
 
 impl Host<'_> {

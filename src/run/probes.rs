@@ -11,6 +11,7 @@ use super::inherited::Inherited;
 use crate::core::{Answer, Check};
 use crate::health::Question;
 use crate::spec::{CheckKind, HealthCheck, Launch, Member};
+use crate::sys::interfaces;
 
 /// A process that ends takes its connections with it a moment before its end can be seen: a
 /// failure waits so long, because the end is the better reason.
@@ -26,6 +27,8 @@ pub(super) type Answered = (Check, Answer);
 #[derive(Debug)]
 pub(super) struct Probes {
     questions: [Option<Question>; 2],
+    /// Whether the platform's place to ask is played: it asks from outside.
+    from_outside: [bool; 2],
     under_way: [Option<AbortHandle>; 2],
     answers: UnboundedSender<Answered>,
 }
@@ -40,16 +43,29 @@ impl Probes {
             question(main.and_then(|main| main.health_check.as_ref())),
             question(main.and_then(|main| main.readiness_check.as_ref())),
         ];
-        (Self { questions, under_way: [None, None], answers }, received)
+        let played = |check: Option<&HealthCheck>| {
+            launch.platform.is_some() && check.is_some_and(|check| check.host.is_none())
+        };
+        let from_outside = [
+            played(main.and_then(|main| main.health_check.as_ref())),
+            played(main.and_then(|main| main.readiness_check.as_ref())),
+        ];
+        (Self { questions, from_outside, under_way: [None, None], answers }, received)
     }
 
     /// Asks, and answers later. Called within the event loop.
     pub(super) fn ask(&mut self, check: Check) {
-        let Some(question) = self.questions[check as usize].clone() else { return };
+        let Some(mut question) = self.questions[check as usize].clone() else { return };
+        let outside = self.from_outside[check as usize].then(|| outside(&mut question));
         let answers = self.answers.clone();
         let task = tokio::spawn(async move {
             let answer = match question.ask().await {
-                Ok(()) => Answer::Passed,
+                Ok(passed) => match outside {
+                    Some(outside) if passed.address.is_loopback() => {
+                        Answer::OddlyPassed(only_here(outside))
+                    }
+                    _ => Answer::Passed,
+                },
                 Err(why) => {
                     sleep(AFTER_A_FAILURE).await;
                     Answer::Failed(why)
@@ -69,6 +85,32 @@ impl Probes {
     }
 }
 
+/// Where the platform asks: the first address that is not loopback's. Asked first; 127.0.0.1 where
+/// that refuses, or where there is none.
+fn outside(question: &mut Question) -> Option<Ipv4Addr> {
+    let address = interfaces::first_address().unwrap_or_else(|error| {
+        tracing::debug!("cannot list the network interfaces: {error}");
+        None
+    });
+    let addresses = address.into_iter().chain([Ipv4Addr::LOCALHOST]);
+    question.addresses = addresses.map(IpAddr::V4).collect();
+    question.agent = "diego-healthcheck";
+    address
+}
+
+/// What Cloud Foundry would say to an app that answers on loopback alone.
+fn only_here(outside: Option<Ipv4Addr>) -> String {
+    match outside {
+        Some(address) => format!(
+            "Cloud Foundry would call it unhealthy: it answers on 127.0.0.1 and not on {address}; let it \
+             listen on 0.0.0.0"
+        ),
+        None => "Cloud Foundry would call it unhealthy: failure to find suitable interface; only loopback \
+                 is there"
+            .to_owned(),
+    }
+}
+
 fn question(check: &HealthCheck) -> Question {
     let addresses = match check.host {
         Some(host) => vec![host],
@@ -79,7 +121,7 @@ fn question(check: &HealthCheck) -> Question {
         CheckKind::Http(path) => Some(path.clone()),
     };
     let port = check.port.unwrap_or(USUAL_PORT);
-    Question { addresses, port, path, limit: check.timeout }
+    Question { addresses, port, path, limit: check.timeout, agent: "fateshare-healthcheck" }
 }
 
 /// Fills in the ports that are `$PORT`'s of the main process. The error names a `$PORT` that is

@@ -1,12 +1,14 @@
 //! Memory that is not the allocator's usual business.
 
 use std::ffi::c_void;
+use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::slice;
 
 use super::seam;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, mprotect, munmap};
 
 /// A stack of its own for a child that shares our memory. Only the pages that are touched exist,
@@ -100,6 +102,13 @@ impl Drop for Buffer {
         // SAFETY: the mapping is ours, and nothing is borrowed from it any more.
         let _ = unsafe { munmap(self.base, self.size.get()) };
     }
+}
+
+/// A file that exists in memory alone, closed on exec (`memfd_create(2)`).
+pub fn file() -> io::Result<File> {
+    let made =
+        seam::call("memfd_create", || Ok(memfd_create(c"fateshare", MFdFlags::MFD_CLOEXEC)?))?;
+    Ok(File::from(made))
 }
 
 /// Gives freed memory back to the kernel: what the command line and the spec needed would else be

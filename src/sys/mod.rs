@@ -10,6 +10,7 @@ pub mod clock;
 pub mod descendants;
 pub mod descriptors;
 pub mod executable;
+pub mod interfaces;
 pub mod kill;
 pub mod memory;
 pub mod outlet;

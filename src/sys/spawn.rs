@@ -8,7 +8,7 @@
 use std::ffi::{CString, OsStr, c_int};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -58,6 +58,8 @@ pub enum Stdin {
     Inherit,
     /// `/dev/null`.
     Null,
+    /// This descriptor of ours, open until the start is over.
+    Descriptor(RawFd),
 }
 
 /// The most digits that a process number has, with a NUL byte behind them.
@@ -233,8 +235,10 @@ impl Spawner {
     /// The descriptor to read from, -1 for the inherited one. `/dev/null` is opened when it is
     /// first needed: an image without it can still run a single program.
     fn stdin(&mut self, stdin: Stdin) -> io::Result<c_int> {
-        if stdin == Stdin::Inherit {
-            return Ok(-1);
+        match stdin {
+            Stdin::Inherit => return Ok(-1),
+            Stdin::Descriptor(number) => return Ok(number),
+            Stdin::Null => {}
         }
         let null = match self.null.take() {
             Some(null) => null,

@@ -1,0 +1,71 @@
+//! What has come since the last look: signals, and the ends of children. Reaping is here alone.
+
+use super::perform::Shell;
+use crate::core::{Ends, Event, Leader, MemberId, Received, Sender};
+use crate::spec::{CommandForm, Signal};
+use crate::sys::procfs;
+use crate::sys::reap::{Reaped, reap};
+
+/// So many children are reaped in one wake-up, so that a storm of orphans cannot keep us from
+/// signals and deadlines: some milliseconds.
+const REAPS_AT_ONCE: usize = 500;
+
+impl Shell<'_> {
+    /// Takes what has come: signals as events, and whether SIGCHLD was among them.
+    pub(super) fn take_signals(&mut self) -> (Vec<Event>, bool) {
+        let pending = self.signals.take();
+        let received = pending.others.into_iter().map(|(signal, sender)| {
+            let main_leader = self.main_leader();
+            // A shell passes its own hang-up on to its jobs.
+            let hung_up = signal == Signal::HUP && self.jobs.has_lost_terminal();
+            let sender = if hung_up { Sender::Terminal } else { sender };
+            Event::Signal(Received { signal, sender, main_leader })
+        });
+        (received.collect(), pending.child)
+    }
+
+    /// Whether main is still led by the shell that we started for it.
+    pub(super) fn main_leader(&self) -> Leader {
+        let main = &self.launch.members[MemberId::MAIN.index()];
+        let Some(pid) = self.main() else { return Leader::Program };
+        if main.form != CommandForm::Shell {
+            return Leader::Program;
+        }
+        let shell = self.prepared.first();
+        match shell.and_then(|shell| procfs::leads(pid, &shell.file)) {
+            Some(false) => Leader::Program,
+            // Where we cannot look, the shell that we started is the better guess.
+            Some(true) | None => Leader::Shell,
+        }
+    }
+
+    /// Reaps what has ended, in parts if it is very much; also says what went wrong.
+    pub(super) fn reap(&mut self) -> (Ends, Option<String>) {
+        let mut ends = Ends::default();
+        self.unreaped = false;
+        for _ in 0..REAPS_AT_ONCE {
+            match reap() {
+                Ok(Reaped::Child(pid, status)) => {
+                    if let Some(member) = self.leaders.remove(&pid) {
+                        self.pids[member.index()] = None;
+                        self.ended.push(pid);
+                        ends.members.push((member, status));
+                        continue;
+                    }
+                    ends.orphans += 1;
+                    if let Some(scripts) = &mut self.scripts {
+                        scripts.ended(pid, status);
+                    }
+                }
+                Ok(Reaped::NoneEnded) => return (ends, None),
+                Ok(Reaped::NoChildren) => {
+                    ends.none_left = true;
+                    return (ends, None);
+                }
+                Err(error) => return (ends, Some(format!("cannot reap children: {error}"))),
+            }
+        }
+        self.unreaped = true;
+        (ends, None)
+    }
+}
