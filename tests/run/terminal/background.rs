@@ -95,6 +95,8 @@ fn main_that_reads_at_once_suspends_the_group() {
     terminal.type_line("fateshare run group.yml &");
     let ours = group.fateshare();
     group.wait_state(ours, 'T');
+    // bash continues only what it knows to be stopped.
+    terminal.wait_told("Stopped");
     terminal.type_line("fg");
     group.wait_state(ours, 'S');
     terminal.echoes("hello");
