@@ -1,7 +1,9 @@
 //! What staging has left: `launch.yml` files, a `Procfile`, the staging result, `staging_info.yml`.
 
 use super::report::{Report, Strictness};
-use crate::spec::{Cursor, Document, Fields, Node, Place, Problems, Source, Warning, shown};
+use crate::spec::{
+    Cursor, Document, Fields, Findings, Node, Place, Problems, Source, Warning, shown,
+};
 
 /// All that is known of it.
 #[derive(Debug, Default)]
@@ -44,12 +46,18 @@ pub(super) struct Found {
 
 impl Found {
     /// Takes over what a report has of this file.
-    pub(super) fn take(&mut self, document: &Document, mut report: Report) {
-        report.findings.problems.extend(document.flaws());
-        if !report.findings.problems.is_empty() {
-            self.problems.push(document.problems(&report.findings.problems, Vec::new()));
+    pub(super) fn take(&mut self, document: &Document, report: Report) {
+        let Findings { mut problems, mut warnings } = report.findings;
+        problems.extend(document.flaws());
+        if !problems.is_empty() {
+            // A key that is ignored is often the reason why another one is missing.
+            for warning in &mut warnings {
+                warning.message.insert_str(0, "warning: ");
+            }
+            problems.append(&mut warnings);
+            self.problems.push(document.problems(&problems, Vec::new()));
         }
-        self.warnings.extend(document.warnings(&report.findings.warnings));
+        self.warnings.extend(document.warnings(&warnings));
     }
 }
 

@@ -298,7 +298,12 @@ fn read_env(cursor: &Cursor<'_>, report: &mut Report) -> Vec<(String, String)> {
             None
         };
         if let Some(flaw) = flaw {
-            report.secret(&key, flaw, None);
+            let hint = match flaw {
+                "Env cannot set PORT" => Some("the platform does; here it is --port"),
+                "Env cannot start with VCAP_" => Some("the platform sets these"),
+                _ => None,
+            };
+            report.secret(&key, flaw, hint);
             continue;
         }
         if LAUNCHERS.contains(&entry.key.as_str()) {

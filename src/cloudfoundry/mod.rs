@@ -193,7 +193,12 @@ fn from_manifest(
     report.findings.problems.extend(findings.problems);
     let apps = manifest::read(&document, &root, &mut report);
     // What is missing may be the very name that was asked for.
-    let chosen = if settled { choose(&apps, inputs, source, found) } else { None };
+    let is_clean = report.findings.problems.is_empty();
+    let chosen = match apps.as_slice() {
+        [app] if settled && inputs.app.is_none() => Some(app),
+        apps if is_clean => choose(apps, inputs, source, found),
+        _ => None,
+    };
     let spec = chosen.and_then(|app| {
         let origin = |place: &Place| {
             let line = document.position(place).map(|it| format!(":{}", it.line));
@@ -216,7 +221,6 @@ fn choose<'a>(
     let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
     let list = names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
     let problem = match (&inputs.app, apps) {
-        (None, [app]) => return Some(app),
         // Whatever keeps its apps from being read is said already.
         (_, []) => return None,
         (None, apps) => {
@@ -236,10 +240,7 @@ fn choose<'a>(
             Problem::new("--app", format!("there is no app `{}`", shown(name))).with_hint(hint)
         }
     };
-    // After what is wrong within the apps themselves.
-    if found.problems.is_empty() {
-        found.problems.push(problem.into());
-    }
+    found.problems.push(problem.into());
     None
 }
 

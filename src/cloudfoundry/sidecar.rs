@@ -7,6 +7,9 @@ use crate::spec::{Cursor, Fields, Node, Place, name_flaw, shown};
 /// The keys of an entry. Hyphens are no underscores here.
 const KEYS: [&str; 4] = ["name", "command", "process_types", "memory"];
 
+/// How a message begins about one that has no name.
+const NAMELESS: &str = "Sidecar ";
+
 /// A sidecar of an app's processes.
 #[derive(Clone, Debug)]
 pub(super) struct Sidecar {
@@ -63,7 +66,7 @@ fn read_one(fields: &Fields<'_>, report: &mut Report) -> Option<Sidecar> {
     let name = read_name(fields, report);
     let of = match name {
         Some((name, _)) => format!("Sidecar \"{}\": ", shown(name)),
-        None => "Sidecar ".to_owned(),
+        None => NAMELESS.to_owned(),
     };
     let command = required(fields, "command", &of, "Command", report);
     let command = command.and_then(|(command, place)| {
@@ -97,7 +100,7 @@ fn read_name<'a>(fields: &Fields<'a>, report: &mut Report) -> Option<(&'a str, P
         report.problem(&cursor.place, "Sidecar name can't be blank; Sidecar name must be a string");
         return None;
     }
-    let (name, place) = required(fields, "name", "Sidecar ", "name", report)?;
+    let (name, place) = required(fields, "name", NAMELESS, "name", report)?;
     if let Some(flaw) = length_flaw(name, "Name", 255) {
         report.problem(&place, format!("Sidecar \"{}\": {flaw}", shown(name)));
         return None;
@@ -118,6 +121,8 @@ fn required<'a>(
     field: &str,
     report: &mut Report,
 ) -> Option<(&'a str, Place)> {
+    // Without a name the platform writes the whole sentence small.
+    let field = &if of == NAMELESS { field.to_lowercase() } else { field.to_owned() };
     let Some(cursor) = fields.get(key) else {
         report.problem(&fields.place, format!("{of}{field} can't be blank"));
         return None;

@@ -363,6 +363,14 @@ fn syntax(error: &serde_yaml::Error, text: &str, origin: &str, values: Secrecy) 
     point_at(problem, text, position, Part::Value, Secrecy::Open, &mask)
 }
 
+/// Whether the colon at this column ends the first word of the line.
+fn begins_with_a_key(line: &str, column: usize) -> bool {
+    let before: String = line.chars().take(column.saturating_sub(1)).collect();
+    let word = before.trim_start();
+    let in_a_key = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-');
+    before.starts_with(' ') && !word.is_empty() && word.chars().all(in_a_key)
+}
+
 /// The usual cause of an error at this place.
 fn advice(what: &str, line: &str, column: usize) -> Option<&'static str> {
     let indent = &line[..line.len() - line.trim_start().len()];
@@ -370,8 +378,14 @@ fn advice(what: &str, line: &str, column: usize) -> Option<&'static str> {
     match letter {
         _ if indent.contains('\t') => Some("YAML is indented with spaces, not with tabs"),
         Some('@' | '`' | '%') => Some("put it in quotes"),
+        Some(':') if what.starts_with("mapping values") && begins_with_a_key(line, column) => {
+            Some("is this line indented deeper than the keys above it?")
+        }
         Some(':') if what.starts_with("mapping values") => {
             Some("text with `: ` in it needs quotes")
+        }
+        _ if what.starts_with("found unexpected end of stream") => {
+            Some("a quote or a bracket that was opened is not closed")
         }
         Some('*') if what == "unknown anchor" => Some("text that begins with `*` needs quotes"),
         _ => None,

@@ -14,6 +14,7 @@ mod fate;
 mod faults;
 mod forwarding;
 mod health;
+mod health_outside;
 mod idle;
 mod inheritance;
 mod killed;

@@ -1,7 +1,6 @@
 //! Profile scripts: once per group, before all members, whose environment is theirs.
 
 use std::fs;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -146,5 +145,4 @@ fn output_of_scripts_is_mains(mode: Mode) {
         .end();
     ended.code(3);
     assert!(ended.stdout.contains("web           | from the script\n"), "{ended}");
-    assert!(ended.at.elapsed() < Duration::from_secs(60));
 }

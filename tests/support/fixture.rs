@@ -27,6 +27,7 @@
 //! | `read` | log the next line of stdin |
 //! | `stop` | SIGSTOP itself |
 //! | `send=SIG` | send itself this signal |
+//! | `listen=PORT` | listens on 127.0.0.1 for as long as it lives |
 //! | `say=TEXT`, `print=TEXT` | a line to the log, to stdout |
 //! | `counts=KINDS` | when so many kinds of signals have come, log how often each did |
 //! | `child [ NAME WORD.. ]` | start a child and go on |
@@ -219,6 +220,12 @@ impl Actor {
             "send" => raise(standard_signal(word.value)).expect("a signal to itself"),
             "say" => self.say(word.value),
             "print" => println!("{}", word.value),
+            // Open as long as the process lives; the kernel takes connections for it.
+            "listen" => {
+                let port = word.value.parse::<u16>().expect("a port");
+                let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port));
+                std::mem::forget(listener.expect("a free port"));
+            }
             "counts" => {
                 let kinds: usize = word.value.parse().expect("a number of kinds");
                 while self.counts.len() < kinds {
