@@ -50,6 +50,8 @@ pub(super) fn play(
     };
     let main = &launch.members[0];
     let app = launch.profile.clone().or_else(|| main.working_dir.clone());
+    // What is beside a directory is not told by its name where that ends in `..` or is a link.
+    let app = app.map(|app| app.canonicalize().unwrap_or(app));
     let guid = guid();
     let whole = launch.members.iter().filter_map(|it| it.memory).fold(0, u64::saturating_add);
     let kind = main.name.clone();
