@@ -320,11 +320,7 @@ impl<'a> Shell<'a> {
                     self.jobs.started(pid);
                 }
                 events.push_back(Event::Spawned { member: id, pid });
-                if let Some(error) = deaf {
-                    // The next try may well work; then at least the teardown hears what comes.
-                    let _ = signals::unblock_all();
-                    events.push_back(Event::OwnFailure(format!("cannot unblock signals: {error}")));
-                }
+                events.extend(deaf.as_ref().map(hears_again));
             }
             Err(failure) => events.push_back(Event::SpawnFailed(vec![failure])),
         }
@@ -382,6 +378,13 @@ pub(super) struct Slept {
     pub(super) since: Moment,
     /// When the timer was due.
     pub(super) until: Moment,
+}
+
+/// Signals could not be unblocked after a start: the next try may well work, and then at least the
+/// teardown hears what comes.
+pub(super) fn hears_again(error: &std::io::Error) -> Event {
+    let _ = signals::unblock_all();
+    Event::OwnFailure(format!("cannot unblock signals: {error}"))
 }
 
 /// Without the privilege nothing changes, which is the usual case and not worth a warning.

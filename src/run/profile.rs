@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use super::inherited::{Changes, Heir};
-use super::perform::Shell;
+use super::perform::{Shell, hears_again};
 use super::prepare;
 use crate::core::{Event, MemberId, Pid, Preparation, Status};
 use crate::spec::{CommandForm, Launch, Member};
@@ -92,9 +92,9 @@ impl Shell<'_> {
             return Some(self.scripts_are_over(Preparation::Done));
         };
         match self.start_scripts(&app) {
-            Ok(scripts) => {
+            Ok((scripts, deaf)) => {
                 self.scripts = Some(scripts);
-                None
+                deaf.as_ref().map(hears_again)
             }
             Err(why) => {
                 let failed = Preparation::Failed(format!("could not be run: {why}"));
@@ -103,7 +103,7 @@ impl Shell<'_> {
         }
     }
 
-    fn start_scripts(&mut self, app: &Path) -> Result<Scripts, String> {
+    fn start_scripts(&mut self, app: &Path) -> Result<(Scripts, Option<io::Error>), String> {
         let member = child(&self.launch, app);
         let prepared =
             prepare::prepare_one(&member, &self.inherited).map_err(|failure| failure.reason)?;
@@ -123,7 +123,8 @@ impl Shell<'_> {
         let started = self.spawner.spawn(&mut program).map_err(|(step, error)| {
             prepare::explain(&member, MemberId::MAIN, &prepared.file, step, &error).reason
         })?;
-        Ok(Scripts { pid: Some(started.pid), exported, before, status: None })
+        let scripts = Scripts { pid: Some(started.pid), exported, before, status: None };
+        Ok((scripts, started.deaf))
     }
 
     /// The child, while it is not reaped.
