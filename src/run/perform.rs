@@ -260,7 +260,7 @@ impl<'a> Shell<'a> {
             Action::CancelProbes => self.probes.cancel(),
             Action::Walk => {
                 go_first();
-                events.push_back(Event::Found(descendants::walk(self.known(), self.now())));
+                events.push_back(Event::Found(descendants::walk(self.known(), self.begin)));
             }
             Action::KillWave { freeze, again } => {
                 go_first();

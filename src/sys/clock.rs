@@ -21,6 +21,26 @@ pub fn monotonic() -> Duration {
     read(ClockId::CLOCK_MONOTONIC, &LAST)
 }
 
+/// Both clocks at one moment: [`since_boot`] and [`monotonic`]. On a busy machine we may not have our turn
+/// between two looks; what was read so far apart says nothing of the same moment.
+pub fn both() -> (Duration, Duration) {
+    const NEAR: Duration = Duration::from_millis(1);
+    const TRIES: u32 = 5;
+    let mut nearest = (Duration::MAX, Duration::ZERO, Duration::ZERO);
+    for _ in 0..TRIES {
+        let before = monotonic();
+        let boot = since_boot();
+        let apart = monotonic().saturating_sub(before);
+        if apart < nearest.0 {
+            nearest = (apart, boot, before);
+        }
+        if apart < NEAR {
+            break;
+        }
+    }
+    (nearest.1, nearest.2)
+}
+
 /// Since 1970 in UTC: for what people read, never for decisions. It may be set back.
 pub fn since_1970() -> Duration {
     static LAST: AtomicU64 = AtomicU64::new(0);

@@ -28,10 +28,11 @@ pub struct Known<'a> {
     pub ended: &'a [Pid],
 }
 
-/// Walks over our descendants. `now` is the present on the group's clock, for start times.
-pub fn walk(known: Known<'_>, now: Moment) -> Found {
-    let begin = clock::monotonic();
-    let boot = clock::since_boot();
+/// Walks over our descendants. `zero` is when the group's clock began, on [`clock::monotonic`], for
+/// start times.
+pub fn walk(known: Known<'_>, zero: Duration) -> Found {
+    let (boot, begin) = clock::both();
+    let now = begin.saturating_sub(zero);
     if let Err(why) = procfs::usable() {
         let processes = groups_left(known.ended).map(|group| Seen {
             key: group,
@@ -54,7 +55,7 @@ pub fn walk(known: Known<'_>, now: Moment) -> Found {
             return if stat.threads > 1 { Looked::Hollow } else { Looked::Gone };
         }
         let age = boot.saturating_sub(ticks(stat.key.start_ticks));
-        let started = Moment::at(now.since_start().saturating_sub(age));
+        let started = Moment::at(now.saturating_sub(age));
         let Stat { key, name, group, session, .. } = stat;
         Looked::Alive(Seen { key, under, group, session, started, name })
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use nix::libc;
 
@@ -11,7 +12,7 @@ use super::descendants::{self, Known};
 use super::process::{self, Role};
 use super::reap::{Whose, have_child};
 use super::{procfs, seam};
-use crate::core::{Moment, Pid, ProcessKey, Target};
+use crate::core::{Pid, ProcessKey, Target};
 use crate::spec::Signal;
 
 /// Sends a signal to a leader or its group. The leader must not have been reaped: until then its
@@ -125,7 +126,7 @@ pub fn wave(role: Role, known: Known<'_>, freeze: bool, again: bool) -> Failures
     }
     children_of_ours(known, freeze, &mut failed);
     // Those whose parents cannot be killed, or have not died yet.
-    let deeper = descendants::walk(known, Moment::ZERO).processes;
+    let deeper = descendants::walk(known, Duration::ZERO).processes;
     for signal in signals(freeze) {
         for seen in &deeper {
             let error = straggler(seen.key, *signal).err();
