@@ -1,8 +1,9 @@
 //! `fateshare check`: what would run, as text. Pure: what this machine lacks is found by `run`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use crate::core::{SpawnFailure, span};
+use crate::core::{SpawnFailure, profile_scripts, span};
 use crate::spec::{
     CommandForm, DEFAULT_STOP_ON, ExitCodes, Launch, MayFinish, Member, Reading, Signal, StopOrder,
     StopTo, bytes_as_size, harmless,
@@ -11,9 +12,21 @@ use crate::spec::{
 /// A column is no wider than this: one very long command must not push all others away.
 const WIDEST: usize = 60;
 
+/// What is known besides the spec.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// What this machine lacks.
+    pub lacks: &'a [SpawnFailure],
+    /// The directory of an app that has profile scripts.
+    pub scripts: Option<&'a Path>,
+    /// Values by name that stand in commands and are not shown.
+    pub secrets: &'a [(String, String)],
+}
+
 /// What would run: a line for each member, what happens when one ends, what is odd about the spec,
 /// and what this machine lacks. Ends with a newline.
-pub fn show(reading: &Reading, lacks: &[SpawnFailure]) -> String {
+pub fn show(reading: &Reading, found: &Found<'_>) -> String {
+    let Found { lacks, scripts, secrets } = *found;
     let Reading { launch, warnings } = reading;
     let mut text = format!("{}: ok", launch.source);
     match warnings.len() + lacks.len() {
@@ -24,10 +37,14 @@ pub fn show(reading: &Reading, lacks: &[SpawnFailure]) -> String {
         }
     }
     text.push('\n');
+    if let Some(app) = scripts {
+        text.push_str(&profile_scripts(app));
+        text.push('\n');
+    }
     let main = &launch.members[0];
     let whole = whole_memory(launch);
     let rows: Vec<[String; 5]> =
-        launch.members.iter().map(|member| row(member, main, &whole)).collect();
+        launch.members.iter().map(|member| row(member, main, &whole, secrets)).collect();
     text.push_str(&table(&rows));
     text.push_str(&fate(launch));
     for warning in warnings {
@@ -44,7 +61,7 @@ pub fn show(reading: &Reading, lacks: &[SpawnFailure]) -> String {
 }
 
 /// Name, command, health check, memory, and what else is special.
-fn row(member: &Member, main: &Member, whole: &str) -> [String; 5] {
+fn row(member: &Member, main: &Member, whole: &str, secrets: &[(String, String)]) -> [String; 5] {
     let mut notes = Vec::new();
     if member.form == CommandForm::Shell {
         notes.push("runs under a shell".to_owned());
@@ -73,7 +90,13 @@ fn row(member: &Member, main: &Member, whole: &str) -> [String; 5] {
     }
     let memory = member.memory.map(bytes_as_size).unwrap_or_default();
     let memory = if std::ptr::eq(member, main) { memory + whole } else { memory };
-    [member.name.clone(), command(member), checks(member), memory, notes.join(", ")]
+    [
+        member.name.clone(),
+        without(secrets, command(member)),
+        checks(member),
+        memory,
+        notes.join(", "),
+    ]
 }
 
 /// What main's memory is a share of, where a platform's sidecars take theirs out of it.
@@ -102,6 +125,14 @@ fn checks(member: &Member) -> String {
         let _ = write!(text, "; ready: {check}, every {}", span(check.interval));
     }
     text
+}
+
+/// The text with variables in the place of their values.
+fn without(secrets: &[(String, String)], text: String) -> String {
+    let hide = |text: String, (name, value): &(String, String)| {
+        text.replace(value.as_str(), &format!("(({name}))"))
+    };
+    secrets.iter().fold(text, hide)
 }
 
 /// The command as it was written, and who executes it.

@@ -255,7 +255,7 @@ Environment:
   FATESHARE_GRACE_PERIOD  like --grace-period
 
 Exit code:
-  0 it is valid, 1 it is not, or cannot be read, or is missing; 125 usage error, or standard output is gone
+  0 it is valid, 1 it is not, or cannot be read, or is missing; 125 usage error, or standard output cannot be written
 
 Examples:
   fateshare check

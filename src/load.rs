@@ -44,32 +44,46 @@ pub fn setting(flag: Option<&str>, variable: &'static str) -> Result<Option<(Str
     }
 }
 
+/// What is to be run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The group, and what is odd about it.
+    pub reading: Reading,
+    /// Values of variables by name that `check` must not show.
+    pub secrets: Vec<(String, String)>,
+}
+
 /// What is to be run: a spec or Cloud Foundry's files with what the command line changes, or the
 /// command line alone.
-pub fn launch(args: &cli::Target, overlay: &Overlay) -> Result<Reading> {
+pub fn launch(args: &cli::Target, overlay: &Overlay) -> Result<Loaded> {
     let variables = variables(&args.cloud_foundry)?;
     let named = named(args.spec.as_deref(), args.file.as_deref());
     let complete = overlay.command.is_some() || !overlay.sidecars.is_empty();
     if complete && named.is_none() && !args.cloud_foundry.is_used() {
         let launch = spec::from_command_line(overlay)?;
-        return Ok(Reading { launch, warnings: Vec::new() });
+        return Ok(Loaded {
+            reading: Reading { launch, warnings: Vec::new() },
+            secrets: Vec::new(),
+        });
     }
     let is_argument = args.spec.is_some() || args.file.is_some();
     let manifest_only = args.cloud_foundry.is_used();
     let way = Way { named: named.as_deref(), is_argument, manifest_only };
     let files = find(way, &args.cloud_foundry)?;
-    let mut reading = match files {
-        Files::Spec(source) => spec::read(&source.text, &source.file, overlay)?,
+    let (mut reading, secrets) = match files {
+        Files::Spec(source) => (spec::read(&source.text, &source.file, overlay)?, Vec::new()),
         Files::CloudFoundry(mut inputs) => {
             inputs.vars = variables;
             inputs.command_given = overlay.command.is_some();
-            let Output { spec, file, warnings } = cloudfoundry::resolve(&inputs)?;
-            let Reading { launch, .. } = spec::read(spec.as_bytes(), &file, overlay)?;
-            Reading { launch, warnings }
+            let Output { spec, file, warnings, secrets } = cloudfoundry::resolve(&inputs)?;
+            let read = spec::read(spec.as_bytes(), &file, overlay);
+            let Reading { launch, .. } =
+                read.map_err(|problems| in_the_middle(problems, overlay))?;
+            (Reading { launch, warnings }, secrets)
         }
     };
     reading.warnings.extend(twice(&reading.launch));
-    Ok(reading)
+    Ok(Loaded { reading, secrets })
 }
 
 /// The launch spec that Cloud Foundry's files make.
@@ -89,6 +103,17 @@ pub fn resolve(args: &cli::Resolve) -> Result<Output> {
             Ok(cloudfoundry::resolve(&inputs)?)
         }
     }
+}
+
+/// What was resolved cannot be read: the command line's fault, or our own.
+fn in_the_middle(problems: Problems, overlay: &Overlay) -> anyhow::Error {
+    let ours = problems.iter().any(|problem| problem.position().is_some());
+    if ours && *overlay == Overlay::default() {
+        return anyhow!(
+            "the resolved spec cannot be read, a fault of fateshare's: please report it\n{problems}"
+        );
+    }
+    problems.into()
 }
 
 /// Platform and fateshare would both start the sidecars.
@@ -192,6 +217,7 @@ fn read_all(way: Way<'_>, args: &cli::CloudFoundry) -> Result<Files> {
         (Some(source), Kind::Manifest) => inputs.manifest = Some(source),
         (Some(source), Kind::LaunchYml) => inputs.launch_ymls.insert(0, source),
         (Some(source), Kind::Staging) => inputs.staging.insert(0, source),
+        (Some(source), Kind::Procfile) => inputs.procfile = inputs.procfile.or(Some(source)),
         (None, _) => {}
     }
     Ok(Files::CloudFoundry(Box::new(inputs)))

@@ -10,7 +10,7 @@ use fateshare::check;
 use fateshare::cli::{self, Cli, Command};
 use fateshare::cloudfoundry::Output;
 use fateshare::core::OWN_FAILURE;
-use fateshare::load::{self, setting};
+use fateshare::load::{self, Loaded, setting};
 use fateshare::run::Settings;
 use fateshare::spec::{Problems, Reading};
 use fateshare::sys::{process, signals};
@@ -78,7 +78,8 @@ fn run(args: &cli::Run) -> Result<u8> {
         terminals: !args.no_pty,
         port: args.port,
     };
-    let Reading { launch, warnings } = load::launch(&args.target, &load::overlay(&args.target)?)?;
+    let loaded = load::launch(&args.target, &load::overlay(&args.target)?)?;
+    let Reading { launch, warnings } = loaded.reading;
     let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
     fateshare::run::run(&launch, &warnings, settings)
 }
@@ -93,9 +94,11 @@ fn check(args: &cli::Check) -> Result<u8> {
             return Ok(OWN_FAILURE);
         }
     };
-    let mut reading = load::launch(&args.target, &overlay)?;
-    let lacks = fateshare::run::look(&mut reading.launch);
-    match print(&check::show(&reading, &lacks)) {
+    let Loaded { mut reading, secrets } = load::launch(&args.target, &overlay)?;
+    let look = fateshare::run::look(&mut reading.launch);
+    let found =
+        check::Found { lacks: &look.lacks, scripts: look.scripts.as_deref(), secrets: &secrets };
+    match print(&check::show(&reading, &found)) {
         Ok(()) => Ok(0),
         Err(error) => {
             complain(&error);

@@ -181,11 +181,49 @@ fn what_staging_has_left_is_enough() {
         (&["check", "result.json"], "bash: sleep 2"),
         (&["check", "--staging", "staging_info.yml"], "bash: sleep 3"),
         (&["check", "--procfile", "Procfile"], "bash: sleep 4"),
+        (&["check", "Procfile"], "bash: sleep 4"),
         (&["check", "launch.yml", "--procfile", "Procfile"], "bash: sleep 4"),
     ] {
         let output = output(dir.path(), arguments);
         assert!(text(&output.stdout).contains(command), "{arguments:?}\n{}", shown(&output));
     }
+}
+
+/// Its value stands in the command that is run, not in what is shown.
+#[test]
+fn check_shows_variables_by_name() {
+    let manifest = "applications: [{name: a, command: ./x --token ((token)) --port ((port))}]";
+    let dir = with(&[("manifest.yml", manifest)]);
+    let variables = ["--var", "token=s3cret", "--var", "port=80"];
+    let checked = output(dir.path(), &[&["check"][..], &variables].concat());
+    assert!(
+        text(&checked.stdout).contains("./x --token ((token)) --port 80"),
+        "{}",
+        shown(&checked)
+    );
+    let resolved = output(dir.path(), &[&["resolve"][..], &variables].concat());
+    assert!(text(&resolved.stdout).contains("./x --token s3cret"), "{}", shown(&resolved));
+}
+
+#[test]
+fn profile_scripts_are_shown() {
+    let dir = with(&[("manifest.yml", MANIFEST), (".profile", "")]);
+    let checked = output(dir.path(), &["check"]);
+    let said = text(&checked.stdout);
+    assert!(said.contains("first, once for all members: the profile scripts of "), "{said}");
+}
+
+#[test]
+fn what_cannot_be_read_of_a_folder_is_no_absence() {
+    let dir = with(&[("manifest.yml", MANIFEST), ("deps/0/x", "")]);
+    std::os::unix::fs::symlink("nowhere", dir.path().join("deps/0/launch.yml")).expect("a link");
+    let checked = output(dir.path(), &["check", "--deps-dir", "deps"]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(
+        text(&checked.stderr).contains("deps/0/launch.yml: there is no such file"),
+        "{}",
+        shown(&checked)
+    );
 }
 
 #[test]
@@ -219,9 +257,9 @@ fn what_is_too_long_is_said() {
     let said = text(&output.stderr);
     for part in [
         "Process \"web\": Command must be between 1 and 4096 characters",
-        ": Name is too long (maximum is 255 characters)",
-        "Sidecar \"s\": Command is too long (maximum is 4096 characters)",
-        "Sidecar \"s\": Process type is too long (maximum is 255 characters)",
+        "'a': Name is too long (maximum is 255 characters)",
+        "'a': Command is too long (maximum is 4096 characters)",
+        "'a': Process type is too long (maximum is 255 characters)",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }
@@ -239,10 +277,50 @@ fn values_of_variables_are_in_no_message() {
         assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
         assert!(!shown(&output).contains("s3cret"), "{}", shown(&output));
     }
+    // A number may be a password too, and what stands beside a variable is a part of it.
+    let manifest = "applications:\n- name: a\n  command: ((pin))\n  memory: ((pin))\n  ((word)): 1\n  env: \
+                    {((word)): [1]}\n  sidecars: [{name: s, command: ((pin)), process_types: ((word)), ((word)): 1}]\n";
+    let dir = with(&[("manifest.yml", manifest)]);
+    let output = output(dir.path(), &["check", "--var", "pin=8675309", "--var", "word=s3cret"]);
+    assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
+    assert!(!shown(&output).contains("8675309"), "{}", shown(&output));
+    assert!(!shown(&output).contains("s3cret"), "{}", shown(&output));
     let dir = with(&[("manifest.yml", MANIFEST)]);
-    let output = output(dir.path(), &["check", "--var", "s3cret"]);
+    let output = self::output(dir.path(), &["check", "--var", "s3cret"]);
     assert!(text(&output.stderr).contains("--var: there is no `=`"), "{}", shown(&output));
     assert!(!shown(&output).contains("s3cret"), "{}", shown(&output));
+}
+
+/// What the platform has no limit for, and a launch spec has.
+#[test]
+fn what_resolve_prints_is_always_a_spec() {
+    let staging = r#"{"process_types": {"web": "x"}, "sidecars": [
+        {"name": "s", "command": "y", "process_types": ["web"]},
+        {"name": "s", "command": "z", "process_types": ["web"]}]}"#;
+    let vars = format!("x: {}", "a".repeat(400_000));
+    let dir = with(&[("staging.json", staging), ("vars.yml", &vars)]);
+    let of = |rest: &str| format!("applications: [{{name: a, command: x, {rest}}}]");
+    for (manifest, options, part) in [
+        (of("memory: 99999999999T"), &[][..], "Memory is too large"),
+        (
+            of("health-check-interval: 100000000"),
+            &[],
+            "Health check interval must be less than or equal to 86400",
+        ),
+        (of("env: {((k)): 1, X: 2}"), &["--var", "k=X"], "this key is there twice"),
+        (of("env: {}"), &["--staging", "staging.json"], "the sidecar `s` is there twice"),
+        (
+            of("env: {A: ((x)), B: ((x)), C: ((x))}"),
+            &["--vars-file", "vars.yml"],
+            "larger than 1 MiB",
+        ),
+    ] {
+        fs::write(dir.path().join("manifest.yml"), &manifest).expect("written");
+        let output = output(dir.path(), &[&["resolve"], options].concat());
+        assert_eq!(output.status.code(), Some(125), "{manifest}");
+        let said: String = text(&output.stderr).chars().take(999).collect();
+        assert!(said.contains(part), "{manifest}: {said}");
+    }
 }
 
 #[test]

@@ -1,9 +1,23 @@
 //! What staging has left: `launch.yml` files, a `Procfile`, the staging result, `staging_info.yml`.
 
 use super::report::{Report, Strictness};
+use super::size;
 use crate::spec::{
     Cursor, Document, Fields, Findings, Node, Place, Problems, Source, Warning, shown,
 };
+
+/// The keys of a staging result and of a `staging_info.yml`.
+const STAGING: [&str; 9] = [
+    "lifecycle_metadata",
+    "process_types",
+    "processes",
+    "sidecars",
+    "execution_metadata",
+    "lifecycle_type",
+    "detected_buildpack",
+    "start_command",
+    "config",
+];
 
 /// All that is known of it.
 #[derive(Debug, Default)]
@@ -117,7 +131,10 @@ impl<'a> Reading<'a> {
     fn memory(&mut self, cursor: &Cursor<'_>) -> Option<u64> {
         match cursor.node {
             Node::Number(Some(0), _) => None,
-            Node::Number(Some(number), _) if *number > 0 => u64::try_from(*number).ok(),
+            Node::Number(Some(number), _) if *number > 0 => {
+                u64::try_from(*number).ok().filter(|megabytes| *megabytes <= size::MOST)
+            }
+            Node::Null => None,
             _ => {
                 let hint = "a whole number of megabytes, without a unit";
                 self.report.advise(&cursor.place, "`memory` must be a whole number", hint);
@@ -148,23 +165,15 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Something that cannot be run.
-    fn is_runnable(&mut self, kind: &str, command: &str, place: &Place) -> bool {
-        if let Some(flaw) = crate::spec::name_flaw(kind) {
-            self.report.problem(place, format!("`{}`: {flaw}", shown(kind)));
-            return false;
-        }
-        if command.trim().is_empty() {
-            self.report.problem(place, format!("`{}` has no command", shown(kind)));
-            return false;
-        }
-        true
-    }
-
     /// `processes` of a `launch.yml`.
     fn launch(&mut self) -> Vec<Entry> {
         let top = self.top("a launch.yml");
         let top = Fields { entries: &top, place: Place::default() };
+        if top.get("applications").is_some() {
+            let message = "this is a manifest, not a launch.yml";
+            self.report.advise(&top.place, message, "name it as the SPEC");
+            return Vec::new();
+        }
         self.unknown(&top, &["processes"]);
         let Some(processes) = top.get("processes") else { return Vec::new() };
         let Node::List(list) = processes.node else {
@@ -184,28 +193,40 @@ impl<'a> Reading<'a> {
         entries
     }
 
+    /// `None` without a type: nobody can mean it.
     fn launch_entry(&mut self, fields: &Fields<'_>) -> Option<Entry> {
         self.unknown(fields, &["type", "command", "limits", "platforms"]);
-        let kind = self.text(fields, "type").unwrap_or_default();
+        let kind = self.text(fields, "type");
+        if kind.is_none() {
+            self.report.dropped(
+                &fields.place,
+                "this entry has no `type`",
+                "add one, or leave it out",
+            );
+        }
         let command = self.text(fields, "command").unwrap_or_default();
-        let memory = self.within(fields, &["limits", "memory"]);
-        let memory = memory.and_then(|cursor| self.memory(&cursor));
-        let sidecar_for = self.within(fields, &["platforms", "cloudfoundry", "sidecar_for"]);
+        let limits = self.map(fields, "limits", &["memory"]);
+        let memory = limits.as_ref().and_then(|limits| limits.get("memory"));
+        let platforms = self.map(fields, "platforms", &["cloudfoundry"]);
+        let ours = platforms.and_then(|it| self.map(&it, "cloudfoundry", &["sidecar_for"]));
+        let sidecar_for = ours.as_ref().and_then(|it| it.get("sidecar_for"));
         let sidecar_for = sidecar_for.map(|cursor| self.types(&cursor)).unwrap_or_default();
-        let runnable = self.is_runnable(&kind, &command, &fields.place);
+        if let Some(cursor) = &memory
+            && sidecar_for.is_empty()
+        {
+            let message = "`memory` is for sidecars alone; Cloud Foundry ignores it silently";
+            self.report.dropped(&cursor.place, message, "the process's is in the manifest");
+        }
+        let memory = memory.and_then(|cursor| self.memory(&cursor));
         let origin = self.origin(&fields.place);
-        runnable.then_some(Entry { kind, command, memory, sidecar_for, origin })
+        Some(Entry { kind: kind?, command, memory, sidecar_for, origin })
     }
 
-    /// The value behind some keys of maps.
-    fn within<'b>(&mut self, fields: &Fields<'b>, keys: &[&str]) -> Option<Cursor<'b>> {
-        let mut fields = fields.clone();
-        let (last, keys) = keys.split_last()?;
-        for key in keys {
-            let cursor = fields.get(key)?;
-            fields = cursor.fields(&mut self.report.findings)?;
-        }
-        fields.get(last)
+    /// A map within a map, whose other keys are ignored.
+    fn map<'b>(&mut self, fields: &Fields<'b>, key: &str, known: &[&str]) -> Option<Fields<'b>> {
+        let within = fields.get(key)?.fields(&mut self.report.findings)?;
+        self.unknown(&within, known);
+        Some(within)
     }
 
     /// The lines of a `Procfile`.
@@ -218,16 +239,8 @@ impl<'a> Reading<'a> {
                 Cursor { node: &entry.value, place, name: format!("`{}`", shown(&entry.key)) };
             let Some(command) = self.report.text(&cursor, &cursor.name) else { continue };
             let (kind, command) = (entry.key.clone(), command.to_owned());
-            if self.is_runnable(&kind, &command, &Place::default().key(entry)) {
-                let origin = self.origin(&cursor.place);
-                entries.push(Entry {
-                    kind,
-                    command,
-                    memory: None,
-                    sidecar_for: Vec::new(),
-                    origin,
-                });
-            }
+            let origin = self.origin(&cursor.place);
+            entries.push(Entry { kind, command, memory: None, sidecar_for: Vec::new(), origin });
         }
         entries
     }
@@ -236,58 +249,62 @@ impl<'a> Reading<'a> {
     fn staging(&mut self, droplet: &mut Droplet) {
         let top = self.top("a staging result");
         let top = Fields { entries: &top, place: Place::default() };
+        if top.get("applications").is_some() {
+            let message = "this is a manifest, not a staging result";
+            self.report.advise(&top.place, message, "name it as the SPEC");
+            return;
+        }
+        self.unknown(&top, &STAGING);
         if let Some(command) = self.text(&top, "start_command") {
             let place = top.get("start_command").map(|it| it.place).unwrap_or_default();
             let filled = !command.trim().is_empty();
             droplet.start_command = filled.then(|| (command, self.origin(&place)));
         }
-        if let Some(prefix) = self.within(&top, &["config", "entrypoint_prefix"])
+        // Its other keys are the platform's own.
+        let config = top.get("config").and_then(|it| it.fields(&mut self.report.findings));
+        if let Some(prefix) = config.as_ref().and_then(|config| config.get("entrypoint_prefix"))
             && let Some(text) = self.report.text(&prefix, &prefix.name)
         {
             droplet.prefix = text.split_whitespace().map(str::to_owned).collect();
         }
-        let maps = |cursor: Option<Cursor<'_>>| match cursor.map(|it| (it.node.clone(), it.place)) {
-            Some((Node::List(list), place)) => list
-                .into_iter()
-                .enumerate()
-                .map(|(index, node)| (node, place.item(index)))
-                .collect(),
-            _ => Vec::new(),
-        };
-        if let Some(Node::Map(types)) = top.get("process_types").map(|it| it.node) {
-            for entry in types {
-                let Node::Text(command) = &entry.value else { continue };
-                if !command.trim().is_empty() {
-                    let (kind, command) = (entry.key.clone(), command.clone());
-                    let place = top.get("process_types").map(|it| it.place).unwrap_or_default();
-                    let origin = self.origin(&place.value(entry));
-                    droplet.processes.push(Staged { kind, command, origin });
-                }
-            }
+        let types = top.get("process_types").and_then(|it| it.fields(&mut self.report.findings));
+        for entry in types.iter().flat_map(|types| types.entries) {
+            let place = types.as_ref().map(|types| types.place.value(entry)).unwrap_or_default();
+            let cursor =
+                Cursor { node: &entry.value, place, name: format!("`{}`", shown(&entry.key)) };
+            let Some(command) = self.report.text(&cursor, &cursor.name) else { continue };
+            let (kind, command) = (entry.key.clone(), command.to_owned());
+            let origin = self.origin(&cursor.place);
+            droplet.processes.push(Staged { kind, command, origin });
         }
-        for (node, place) in maps(top.get("processes")) {
-            let Node::Map(entries) = &node else { continue };
-            let fields = Fields { entries, place };
+        for fields in self.maps(&top, "processes") {
             let kind = self.text(&fields, "type").unwrap_or_default();
             let command = self.text(&fields, "command").unwrap_or_default();
-            if self.is_runnable(&kind, &command, &fields.place) {
-                let origin = self.origin(&fields.place);
-                droplet.processes.retain(|other| other.kind != kind);
-                droplet.processes.push(Staged { kind, command, origin });
-            }
+            let origin = self.origin(&fields.place);
+            droplet.processes.retain(|other| other.kind != kind);
+            droplet.processes.push(Staged { kind, command, origin });
         }
-        for (node, place) in maps(top.get("sidecars")) {
-            let Node::Map(entries) = &node else { continue };
-            let fields = Fields { entries, place };
+        for fields in self.maps(&top, "sidecars") {
+            self.unknown(&fields, &["name", "process_types", "command", "memory"]);
             let name = self.text(&fields, "name").unwrap_or_default();
             let command = self.text(&fields, "command").unwrap_or_default();
             let types = fields.get("process_types").map(|cursor| self.types(&cursor));
             let memory = fields.get("memory").and_then(|cursor| self.memory(&cursor));
-            if self.is_runnable(&name, &command, &fields.place) {
-                let (types, origin) = (types.unwrap_or_default(), self.origin(&fields.place));
-                droplet.sidecars.push(StagedSidecar { name, command, types, memory, origin });
+            let (types, origin) = (types.unwrap_or_default(), self.origin(&fields.place));
+            if droplet.sidecars.iter().any(|other| other.name == name) {
+                let message = format!("the sidecar `{}` is there twice", shown(&name));
+                self.report.problem(&fields.place, message);
+                continue;
             }
+            droplet.sidecars.push(StagedSidecar { name, command, types, memory, origin });
         }
+    }
+
+    /// A list of maps.
+    fn maps<'b>(&mut self, fields: &Fields<'b>, key: &str) -> Vec<Fields<'b>> {
+        let items = fields.get(key).and_then(|cursor| cursor.list(&mut self.report.findings));
+        let items = items.unwrap_or_default();
+        items.iter().filter_map(|item| item.fields(&mut self.report.findings)).collect()
     }
 }
 

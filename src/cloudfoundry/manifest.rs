@@ -59,7 +59,10 @@ pub(super) fn read(document: &Document, root: &Node, report: &mut Report) -> Vec
         let is_template =
             matches!(entry.value, Node::Map(_) | Node::List(_)) && document.has_anchors();
         if !known.contains(&entry.key.as_str()) && !is_template {
-            report.unknown_key(&fields.place.key(entry), &entry.key, &known);
+            let of_apps: Vec<&str> = APP_KEYS.iter().chain(&process::KEYS).copied().collect();
+            let elsewhere: [(&[&str], &str); 2] =
+                [(&["process_types"], "a sidecar"), (&of_apps, "an app")];
+            report.misplaced_key(&fields.place.key(entry), &entry.key, &known, &elsewhere);
         }
     }
     if let Some(version) = fields.get("version")
@@ -70,7 +73,12 @@ pub(super) fn read(document: &Document, root: &Node, report: &mut Report) -> Vec
     }
     let Some(applications) = fields.get("applications") else {
         let message = "Cannot parse manifest with no 'applications' field.";
-        report.advise(&fields.place, message, "write `applications:`, and below it `- name: NAME`");
+        let hint = if fields.get("services").is_some() {
+            "this looks like a Compose file; a manifest begins with `applications:`"
+        } else {
+            "write `applications:`, and below it `- name: NAME`"
+        };
+        report.advise(&fields.place, message, hint);
         return Vec::new();
     };
     let Node::List(list) = applications.node else {
@@ -113,7 +121,7 @@ fn read_app(place: &Place, index: usize, node: &Node, report: &mut Report) -> Op
     // Anything but letters and digits differs: `disk-quota`, `disk_quota`.
     let spelling = Spelling::of(&fields, report);
     let known: Vec<&str> = APP_KEYS.iter().chain(&process::KEYS).copied().collect();
-    spelling.report_unknown(&known, report);
+    spelling.report_unknown(&known, &[(&["process_types"], "a sidecar")], report);
     let get = |key: &str| spelling.get(key);
     let processes = read_processes(&spelling, report);
     let sidecars = get("sidecars").map(|cursor| sidecar::read(&cursor, report)).unwrap_or_default();
@@ -165,10 +173,10 @@ impl<'a> Spelling<'a> {
         (*found.node != Node::Null).then_some(found)
     }
 
-    fn report_unknown(&self, known: &[&str], report: &mut Report) {
+    fn report_unknown(&self, known: &[&str], elsewhere: &[(&[&str], &str)], report: &mut Report) {
         for (key, entry) in &self.keys {
             if !known.contains(&key.as_str()) {
-                report.unknown_key(&self.fields.place.key(entry), &entry.key, known);
+                report.misplaced_key(&self.fields.place.key(entry), &entry.key, known, elsewhere);
             }
         }
     }
@@ -233,7 +241,7 @@ fn read_process(fields: &Fields<'_>, report: &mut Report) -> Option<Process> {
     let cursor = spelling.get("type")?;
     let kind = report.text(&cursor, "Process type").filter(|kind| !kind.trim().is_empty())?;
     let known: Vec<&str> = ["type", "user"].iter().chain(&process::KEYS).copied().collect();
-    spelling.report_unknown(&known, report);
+    spelling.report_unknown(&known, &[(&["process_types"], "a sidecar")], report);
     if let Some(flaw) = crate::spec::name_flaw(kind) {
         report.problem(&cursor.place, format!("Process \"{}\": {flaw}", shown(kind)));
     }
@@ -283,6 +291,7 @@ fn read_env(cursor: &Cursor<'_>, report: &mut Report) -> Vec<(String, String)> {
     let mut env = Vec::new();
     for entry in entries {
         let key = cursor.place.key(entry);
+        let name = if report.may_show(&key) { shown(&entry.key) } else { "((...))".to_owned() };
         let upper = entry.key.to_ascii_uppercase();
         let flaw = if entry.key.is_empty() {
             Some("Env key must be a minimum length of 1")
@@ -318,7 +327,7 @@ fn read_env(cursor: &Cursor<'_>, report: &mut Report) -> Vec<(String, String)> {
             Node::List(_) | Node::Map(_) => {
                 let message = format!(
                     "the value of `{}` is {}: Cloud Foundry would write it as Ruby does",
-                    shown(&entry.key),
+                    name,
                     entry.value.kind()
                 );
                 report.secret(&cursor.place.value(entry), message, Some("quote it as JSON"));
@@ -326,7 +335,7 @@ fn read_env(cursor: &Cursor<'_>, report: &mut Report) -> Vec<(String, String)> {
             }
         };
         if value.contains('\0') {
-            let message = format!("the value of `{}` must not contain NUL", shown(&entry.key));
+            let message = format!("the value of `{name}` must not contain NUL");
             report.secret(&cursor.place.value(entry), message, None);
             continue;
         }

@@ -15,12 +15,14 @@ mod size;
 mod together;
 mod vars;
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 pub use report::Strictness;
 
 use crate::spec::{
-    Document, Findings, Node, Place, Problem, Problems, Source, SpecFile, Warning, nearest, shown,
+    Document, Findings, LARGEST, Node, Place, Problem, Problems, Source, SpecFile, Warning,
+    nearest, shown,
 };
 use droplet::{Droplet, Found};
 use manifest::App;
@@ -66,7 +68,12 @@ pub struct Output {
     pub file: SpecFile,
     /// What is odd about the inputs.
     pub warnings: Vec<Warning>,
+    /// Values of variables by name that may be secret: `resolve` alone prints them.
+    pub secrets: Vec<(String, String)>,
 }
+
+/// Of so many places the lines are told in the resolved spec.
+const MOST_ORIGINS: u32 = 100;
 
 /// What kind of file this is, by the keys at its top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +86,8 @@ pub enum Kind {
     LaunchYml,
     /// `process_types` or `start_command`.
     Staging,
+    /// By its name alone: any map of text could be one.
+    Procfile,
 }
 
 /// Looks at the top of a file. What cannot be parsed is taken for a launch spec, whose reader says
@@ -86,6 +95,9 @@ pub enum Kind {
 pub fn kind(source: &Source) -> Kind {
     const TELLING: [&str; 4] = ["applications", "processes", "process_types", "start_command"];
     let named = |name: &str| Path::new(&source.file.shown).file_name().is_some_and(|it| it == name);
+    if named("Procfile") {
+        return Kind::Procfile;
+    }
     let is_manifest_by_name = named("manifest.yml") || named("manifest.yaml");
     let text = String::from_utf8_lossy(&source.text);
     // Most files are launch specs, and need not be parsed twice.
@@ -132,7 +144,14 @@ pub fn resolve(inputs: &Inputs) -> Result<Output, Problems> {
         None => without_manifest(inputs, &droplet, &mut found),
     };
     match (Problems::all(found.problems), chosen) {
-        (None, Some((spec, file))) => Ok(Output { spec, file, warnings: found.warnings }),
+        (None, Some((spec, file))) if spec.len() > LARGEST => {
+            let message = "is larger than 1 MiB as a launch spec, with its variables filled in";
+            Err(Problem::new(file.shown, message).into())
+        }
+        (None, Some((spec, file))) => {
+            let secrets = variables.secrets();
+            Ok(Output { spec, file, warnings: found.warnings, secrets })
+        }
         (Some(problems), _) => Err(problems),
         (None, None) => Err(Problem::new("resolve", "there is nothing to run").into()),
     }
@@ -145,6 +164,7 @@ fn read_variables(inputs: &Inputs, found: &mut Found) -> Variables {
             Ok(document) => document,
             Err(problem) => {
                 found.problems.push(problem.into());
+                variables.is_incomplete();
                 continue;
             }
         };
@@ -155,6 +175,7 @@ fn read_variables(inputs: &Inputs, found: &mut Found) -> Variables {
             other => {
                 let message = format!("a file of variables must be a map, not {}", other.kind());
                 report.secret(&Place::default(), message, Some("write `name: value`"));
+                variables.is_incomplete();
             }
         }
         found.take(&document, report);
@@ -189,9 +210,17 @@ fn from_manifest(
     let mut root = document.root().clone();
     let mut findings = Findings::default();
     variables.fill(&mut root, &Place::default(), &mut findings);
-    let settled = findings.problems.is_empty();
-    report.findings.problems.extend(findings.problems);
+    let settled = findings.problems.is_empty() && variables.unfilled.is_empty();
+    report.filled.clone_from(&variables.filled);
     let apps = manifest::read(&document, &root, &mut report);
+    let follows = |place: &Place| {
+        variables
+            .unfilled
+            .iter()
+            .any(|missing| missing.is_within(place) || place.is_within(missing))
+    };
+    report.findings.problems.retain(|problem| !follows(&problem.place));
+    report.findings.problems.extend(findings.problems);
     // What is missing may be the very name that was asked for.
     let is_clean = report.findings.problems.is_empty();
     let chosen = match apps.as_slice() {
@@ -199,9 +228,13 @@ fn from_manifest(
         apps if is_clean => choose(apps, inputs, source, found),
         _ => None,
     };
+    let looked_up = Cell::new(0);
     let spec = chosen.and_then(|app| {
         let origin = |place: &Place| {
-            let line = document.position(place).map(|it| format!(":{}", it.line));
+            // Each look-up reads the file up to there: only for as many as somebody reads.
+            let looked = looked_up.replace(looked_up.get() + 1);
+            let line = (looked < MOST_ORIGINS).then(|| document.position(place)).flatten();
+            let line = line.map(|it| format!(":{}", it.line));
             format!("{}{}", shown(&source.file.shown), line.unwrap_or_default())
         };
         let together = Together { inputs, droplet, app: Some(app), origin: &origin };

@@ -168,6 +168,9 @@ impl Of<'_> {
         let written = written(cursor)?;
         match size::megabytes(&written) {
             Ok(0) => self.problem(&cursor.place, &format!("{field} must be greater than 0MB")),
+            Ok(megabytes) if megabytes > size::MOST => {
+                self.problem(&cursor.place, &format!("{field} is too large"));
+            }
             Ok(megabytes) => return Some(megabytes),
             Err(flaw) => self.size_flaw(cursor, &written, field, flaw),
         }
@@ -176,9 +179,12 @@ impl Of<'_> {
 
     fn size_flaw(&mut self, cursor: &Cursor<'_>, written: &str, field: &str, flaw: &str) {
         let message = self.prefixed(&format!("{field} {flaw}"));
-        if !written.is_empty() && written.bytes().all(|it| it.is_ascii_digit()) {
+        let digits = !written.is_empty() && written.bytes().all(|it| it.is_ascii_digit());
+        if digits && self.report.may_show(&cursor.place) {
             let number = shown(written);
             self.report.advise(&cursor.place, message, format!("megabytes? `{number}M`"));
+        } else if written.contains("((") || written.contains("))") {
+            self.report.advise(&cursor.place, message, "a variable is `((name))`");
         } else {
             self.report.problem(&cursor.place, message);
         }
@@ -229,7 +235,8 @@ impl Of<'_> {
             }
         }
         let mut seconds = |end: &str, name: &str| {
-            get(end).and_then(|it| self.whole(&it, &format!("{field} {name}"), 1))
+            let field = self.prefixed(&format!("{field} {name}"));
+            get(end).and_then(|it| self.report.seconds(&it, &field))
         };
         check.timeout =
             seconds("invocation_timeout", "invocation timeout").unwrap_or(check.timeout);

@@ -19,11 +19,19 @@ pub(super) struct Report {
     /// Before every message: whose problem it is.
     prefix: String,
     strictness: Strictness,
+    /// Where variables were filled in, which may be secret.
+    pub(super) filled: Vec<Place>,
 }
 
 impl Report {
     pub(super) fn new(strictness: Strictness) -> Self {
-        Self { findings: Findings::default(), prefix: String::new(), strictness }
+        let (findings, prefix) = (Findings::default(), String::new());
+        Self { findings, prefix, strictness, filled: Vec::new() }
+    }
+
+    /// Whether what stands there may be repeated.
+    pub(super) fn may_show(&self, place: &Place) -> bool {
+        !self.filled.iter().any(|filled| place.is_within(filled))
     }
 
     /// From now on every message begins with this.
@@ -74,13 +82,34 @@ impl Report {
         }
     }
 
+    /// A key that is unknown here, and may be known elsewhere.
+    pub(super) fn misplaced_key(
+        &mut self,
+        place: &Place,
+        key: &str,
+        known: &[&str],
+        elsewhere: &[(&[&str], &str)],
+    ) {
+        let plain = key.replace('-', "_");
+        let other = elsewhere.iter().find(|(keys, _)| keys.contains(&plain.as_str()));
+        match other.filter(|_| self.may_show(place)) {
+            Some((_, whose)) => {
+                let message =
+                    format!("`{plain}` belongs to {whose}; here Cloud Foundry ignores it silently");
+                self.dropped(place, message, format!("indent it as the keys of {whose} are"));
+            }
+            None => self.unknown_key(place, key, known),
+        }
+    }
+
     /// An unknown key.
     pub(super) fn unknown_key(&mut self, place: &Place, key: &str, known: &[&str]) {
         let hint = match nearest(key, known) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "leave it out".to_owned(),
         };
-        let message = format!("unknown key `{}`; Cloud Foundry ignores it silently", shown(key));
+        let named = if self.may_show(place) { format!(" `{}`", shown(key)) } else { String::new() };
+        let message = format!("unknown key{named}; Cloud Foundry ignores it silently");
         self.dropped(place, message, hint);
     }
 
@@ -94,7 +123,11 @@ impl Report {
             Node::Text(text) => Some(text),
             Node::Null => None,
             Node::Bool(_, written) | Node::Number(_, written) => {
-                let hint = format!("quote it: \"{}\"", shown(written));
+                let hint = if self.may_show(&cursor.place) {
+                    format!("quote it: \"{}\"", shown(written))
+                } else {
+                    "quote the variable's value where it is set".to_owned()
+                };
                 self.advise(&cursor.place, format!("{field} must be a string"), hint);
                 None
             }
@@ -103,6 +136,17 @@ impl Report {
                 None
             }
         }
+    }
+
+    /// Seconds, of which a day has 86,400: more cannot be waited for.
+    pub(super) fn seconds(&mut self, cursor: &Cursor<'_>, field: &str) -> Option<i64> {
+        const DAY: i64 = 86_400;
+        let seconds = self.whole(cursor, field, 1)?;
+        if seconds > DAY {
+            self.problem(&cursor.place, format!("{field} must be less than or equal to {DAY}"));
+            return None;
+        }
+        Some(seconds)
     }
 
     /// A whole number of at least `least`; digits in quotes are one too.
@@ -121,7 +165,16 @@ impl Report {
                 None
             }
             Err(flaw) => {
-                self.problem(&cursor.place, format!("{field} {flaw}"));
+                let unit = matches!(cursor.node, Node::Text(text) if text.starts_with(|it: char| it.is_ascii_digit()));
+                if unit && self.may_show(&cursor.place) {
+                    self.advise(
+                        &cursor.place,
+                        format!("{field} {flaw}"),
+                        "a whole number, without a unit",
+                    );
+                } else {
+                    self.problem(&cursor.place, format!("{field} {flaw}"));
+                }
                 None
             }
         }

@@ -16,6 +16,7 @@ pub(super) struct Sidecar {
     pub(super) name: String,
     pub(super) command: String,
     pub(super) types: Vec<String>,
+    pub(super) types_at: Place,
     /// Megabytes.
     pub(super) memory: Option<u64>,
     /// Where its name is, and its memory or itself.
@@ -71,7 +72,7 @@ fn read_one(fields: &Fields<'_>, report: &mut Report) -> Option<Sidecar> {
     let command = required(fields, "command", &of, "Command", report);
     let command = command.and_then(|(command, place)| {
         if let Some(flaw) = length_flaw(command, "Command", 4_096) {
-            report.problem(&place, format!("{of}{flaw}"));
+            report.problem(&place, flaw);
             return None;
         }
         Some((command, place))
@@ -86,6 +87,7 @@ fn read_one(fields: &Fields<'_>, report: &mut Report) -> Option<Sidecar> {
         name: name.to_owned(),
         command: command.to_owned(),
         types,
+        types_at: fields.get("process_types").map(|it| it.place).unwrap_or_default(),
         memory,
         name_at,
         memory_at,
@@ -102,7 +104,7 @@ fn read_name<'a>(fields: &Fields<'a>, report: &mut Report) -> Option<(&'a str, P
     }
     let (name, place) = required(fields, "name", NAMELESS, "name", report)?;
     if let Some(flaw) = length_flaw(name, "Name", 255) {
-        report.problem(&place, format!("Sidecar \"{}\": {flaw}", shown(name)));
+        report.problem(&place, flaw);
         return None;
     }
     // Cloud Foundry takes these; log lines and our own names do not.
@@ -152,7 +154,7 @@ fn read_types(fields: &Fields<'_>, of: &str, report: &mut Report) -> Vec<String>
     let Node::List(list) = cursor.node else {
         let message = format!("{field} must be an array");
         match cursor.node {
-            Node::Text(text) => {
+            Node::Text(text) if report.may_show(&cursor.place) => {
                 report.advise(&cursor.place, message, format!("write `[{}]`", shown(text)));
             }
             _ => report.problem(&cursor.place, message),
@@ -175,7 +177,7 @@ fn read_types(fields: &Fields<'_>, of: &str, report: &mut Report) -> Vec<String>
         if text.trim().is_empty() {
             report.problem(&item.place, format!("{field} can't be blank"));
         } else if let Some(flaw) = length_flaw(text, "Process type", 255) {
-            report.problem(&item.place, format!("{of}{flaw}"));
+            report.problem(&item.place, flaw);
         } else if types.iter().any(|known| known == text) {
             let text = shown(text);
             report.problem(&item.place, format!("{field} \"{text}\" is there twice"));
@@ -198,7 +200,11 @@ fn read_memory(cursor: &Cursor<'_>, of: &str, report: &mut Report) -> Option<u64
         Node::Number(None, _) | Node::Bool(..) | Node::List(_) | Node::Map(_) => None,
     };
     match number.map(u64::try_from) {
-        Some(Ok(megabytes @ 1..)) => Some(megabytes),
+        Some(Ok(megabytes @ 1..=size::MOST)) => Some(megabytes),
+        Some(Ok(1..)) => {
+            report.problem(&cursor.place, format!("{of}Memory in mb is too large"));
+            None
+        }
         Some(_) => {
             report.problem(&cursor.place, format!("{of}Memory in mb must be greater than 0"));
             None

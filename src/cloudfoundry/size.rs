@@ -1,5 +1,8 @@
 //! Sizes as Cloud Foundry reads them: a number, a fraction allowed, and a unit, base 1024.
 
+/// The megabytes of an exbibyte: no machine has more.
+pub(super) const MOST: u64 = 1 << 40;
+
 /// Reads a size in whole megabytes, cut. The error is the end of a sentence that begins with the
 /// field's name, in the platform's words.
 pub(super) fn megabytes(text: &str) -> Result<u64, &'static str> {

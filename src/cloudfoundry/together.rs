@@ -3,12 +3,12 @@
 use std::path::{Component, PathBuf};
 
 use super::Inputs;
-use super::droplet::{Droplet, Found};
+use super::droplet::{Droplet, Found, Staged};
 use super::manifest::App;
 use super::process::{Process, WEB};
 use super::render::{Command, Member, Resolved};
 use super::report::Report;
-use crate::spec::{Place, Problem, SpecFile, shown};
+use crate::spec::{Place, Problem, SpecFile, name_flaw, nearest, shown};
 
 /// What is put together.
 pub(super) struct Together<'a> {
@@ -48,12 +48,24 @@ impl Together<'_> {
             command,
             memory: None,
         }];
+        let is_known = processes.iter().any(|it| it.kind == kind);
+        if let Some(flaw) = name_flaw(kind).filter(|_| !is_known) {
+            found.problems.push(Problem::new("--process", flaw).into());
+        }
+        self.look_at_types(processes, report);
         self.add_sidecars(kind, &mut members, report, found);
         let used = members.iter().filter_map(|member| member.memory).fold(0, u64::saturating_add);
         let Some(left) = process.memory.checked_sub(used).filter(|left| *left > 0) else {
             // Those of the manifest alone were looked at before.
-            let staged = self.droplet.sidecars.iter().find(|it| it.memory.is_some());
-            if let Some(sidecar) = staged {
+            let takes = |types: &[String], memory: Option<u64>| {
+                memory.is_some() && types.iter().any(|it| it == kind)
+            };
+            let own = self.app.map(|app| app.sidecars.as_slice()).unwrap_or_default();
+            let staged = self.droplet.sidecars.iter().find(|it| takes(&it.types, it.memory));
+            let own = own.iter().rfind(|it| takes(&it.types, it.memory));
+            if let Some(sidecar) = own.filter(|_| processes.iter().all(|it| it.kind != kind)) {
+                report.too_large(&sidecar.memory_at, &process, used);
+            } else if let Some(sidecar) = staged {
                 let message = format!(
                     "The memory allocation defined is too large to run with the dependent \"{}\" process",
                     shown(kind)
@@ -71,6 +83,11 @@ impl Together<'_> {
         let less = if used > 0 { ", less its sidecars'" } else { "" };
         members[0].origin = format!("{}; memory: {of}{less}", members[0].origin);
         let folder = self.folder(file, report);
+        if folder.to_str().is_none() {
+            let message =
+                "the app's directory has a name that is not UTF-8, which no launch spec can hold";
+            found.problems.push(Problem::new(&*file.shown, message).into());
+        }
         let application = self.app.map(|app| app.name.as_str());
         let resolved = Resolved {
             title: format!(
@@ -95,7 +112,8 @@ impl Together<'_> {
         if let Some((command, place)) = &process.command {
             return Some((command.clone(), (self.origin)(place)));
         }
-        if let Some(staged) = self.droplet.processes.iter().find(|it| it.kind == process.kind) {
+        let runnable = |it: &&Staged| it.kind == process.kind && !it.command.trim().is_empty();
+        if let Some(staged) = self.droplet.processes.iter().find(runnable) {
             return Some((staged.command.clone(), staged.origin.clone()));
         }
         self.droplet.start_command.clone().filter(|_| process.kind == WEB)
@@ -109,12 +127,17 @@ impl Together<'_> {
         report: &mut Report,
         found: &mut Found,
     ) {
+        // What could not be read may have had it.
+        if !found.problems.is_empty() {
+            return;
+        }
         let message = format!(
             "Process \"{}\": no start command specified or detected in droplet",
             shown(kind)
         );
         let with_command = processes.iter().filter(|it| it.command.is_some()).map(|it| &it.kind);
-        let staged = self.droplet.processes.iter().map(|it| &it.kind);
+        let staged = self.droplet.processes.iter().filter(|it| !it.command.trim().is_empty());
+        let staged = staged.map(|it| &it.kind);
         let mut known: Vec<&str> = with_command.chain(staged).map(String::as_str).collect();
         known.dedup();
         let hint = if known.is_empty() {
@@ -178,9 +201,16 @@ impl Together<'_> {
             if !sidecar.types.iter().any(|it| it == kind) {
                 continue;
             }
-            if members[1..].iter().all(|it| it.name != sidecar.name) && sidecar.name == kind {
-                let message = format!("the process is called `{}` too", shown(kind));
-                found.problems.push(Problem::new(&*sidecar.origin, message).into());
+            let name = shown(&sidecar.name);
+            let flaw = if sidecar.name == kind {
+                Some(format!("the process is called `{name}` too"))
+            } else if sidecar.command.trim().is_empty() {
+                Some(format!("the sidecar `{name}` has no command"))
+            } else {
+                name_flaw(&sidecar.name).map(|flaw| format!("the sidecar `{name}`: {flaw}"))
+            };
+            if let Some(flaw) = flaw {
+                found.problems.push(Problem::new(&*sidecar.origin, flaw).into());
             }
             members.push(Member {
                 origin: format!("sidecar from {}", sidecar.origin),
@@ -188,6 +218,22 @@ impl Together<'_> {
                 command: Some(self.with_prefix(sidecar.command.clone())),
                 memory: sidecar.memory,
             });
+        }
+    }
+
+    /// Types need not exist; one that is nearly another's name is a slip.
+    fn look_at_types(&self, processes: &[Process], report: &mut Report) {
+        let staged = self.droplet.processes.iter().map(|it| it.kind.as_str());
+        let known = processes.iter().map(|it| it.kind.as_str()).chain(staged).chain([WEB]);
+        let known: Vec<&str> = known.collect();
+        for sidecar in self.app.map(|app| app.sidecars.as_slice()).unwrap_or_default() {
+            for kind in sidecar.types.iter().filter(|kind| !known.contains(&kind.as_str())) {
+                if let Some(near) = nearest(kind, &known) {
+                    let message = format!("there is no process of type `{}`", shown(kind));
+                    let hint = format!("did you mean `{near}`?");
+                    report.dropped(&sidecar.types_at, message, hint);
+                }
+            }
         }
     }
 

@@ -2,6 +2,9 @@
 
 use crate::spec::{Findings, Node, Place, shown};
 
+/// What is shorter is no secret, and stands in too many other words.
+const SHORTEST_SECRET: usize = 4;
+
 /// So many bytes of values are filled in at most: a short text can name a long one very often.
 const MOST: usize = 16 << 20;
 
@@ -10,13 +13,34 @@ const MOST: usize = 16 << 20;
 pub(super) struct Variables {
     /// Maps; a later one wins.
     maps: Vec<Node>,
-    filled: usize,
+    /// Whether a map is missing that could not be read, which is told by itself.
+    incomplete: bool,
+    size: usize,
+    /// Names and values that were filled in, as far as they are text that could be secret.
+    used: Vec<(String, String)>,
+    /// Where a value was filled in: nothing of it is repeated in a message.
+    pub(super) filled: Vec<Place>,
+    /// Where one is missing: whatever else is wrong there follows from that.
+    pub(super) unfilled: Vec<Place>,
 }
 
 impl Variables {
     /// Adds a map of values, which win over those that are there.
     pub(super) fn add(&mut self, map: Node) {
         self.maps.push(map);
+    }
+
+    /// Text that was filled in somewhere, the longest first: what holds another is replaced first.
+    pub(super) fn secrets(&self) -> Vec<(String, String)> {
+        let mut secrets = self.used.clone();
+        secrets.sort_by(|(one, a), (other, b)| b.len().cmp(&a.len()).then(one.cmp(other)));
+        secrets.dedup();
+        secrets
+    }
+
+    /// Some of them could not be read.
+    pub(super) fn is_incomplete(&mut self) {
+        self.incomplete = true;
     }
 
     /// Fills in every variable below `node`, keys included.
@@ -33,7 +57,7 @@ impl Variables {
                 }
             }
             Node::Map(map) => {
-                for entry in map {
+                for entry in &mut *map {
                     let key = place.key(entry);
                     match self.text(&entry.key, &key, findings) {
                         Some(Node::Text(text) | Node::Number(_, text) | Node::Bool(_, text)) => {
@@ -47,6 +71,12 @@ impl Variables {
                     }
                     let value = place.value(entry);
                     self.fill(&mut entry.value, &value, findings);
+                }
+                for (index, entry) in map.iter().enumerate() {
+                    if map[..index].iter().any(|other| other.key == entry.key) {
+                        let message = "with its variables filled in, this key is there twice";
+                        findings.problem(&place.key(entry), message);
+                    }
                 }
             }
             Node::Null | Node::Bool(..) | Node::Number(..) => {}
@@ -62,17 +92,23 @@ impl Variables {
             let Some(value) = look_up(&self.maps, name) else {
                 self.missing(name, place, findings);
                 wrong = true;
-                (rest, any) = (after, true);
+                rest = after;
                 continue;
             };
-            self.filled += size(value);
-            if self.filled > MOST {
-                if self.filled - size(value) <= MOST {
+            self.size += size(value);
+            if self.size > MOST {
+                if self.size - size(value) <= MOST {
                     findings.problem(place, "its variables add up to more than 16 MiB");
                 }
                 return None;
             }
+            if let Node::Text(value) | Node::Number(_, value) = value
+                && value.len() >= SHORTEST_SECRET
+            {
+                self.used.push((name.to_owned(), value.clone()));
+            }
             if before.is_empty() && after.is_empty() && rest.len() == text.len() {
+                self.filled.push(place.clone());
                 return Some(value.clone());
             }
             filled.push_str(before);
@@ -92,10 +128,18 @@ impl Variables {
             rest = after;
         }
         filled.push_str(rest);
+        if wrong {
+            self.unfilled.push(place.clone());
+        } else if any {
+            self.filled.push(place.clone());
+        }
         (any && !wrong).then_some(Node::Text(filled))
     }
 
     fn missing(&self, name: &str, place: &Place, findings: &mut Findings) {
+        if self.incomplete {
+            return;
+        }
         let names = self.maps.iter().flat_map(|map| match map {
             Node::Map(entries) => entries.as_slice(),
             _ => &[],

@@ -46,6 +46,8 @@ pub fn exit_code(codes: ExitCodes, cause: &Cause, main: MainEnd, main_stop: Sign
             Some(SpawnFailureKind::Other) | None => OWN_FAILURE,
         },
         Cause::Unhealthy(_) => codes.unhealthy,
+        // As if main had: the platform takes it for a crash.
+        Cause::ProfileExited(0) => codes.main_success,
         Cause::ProfileExited(code) => *code,
         Cause::OwnFailure(_) => OWN_FAILURE,
     }

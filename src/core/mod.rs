@@ -34,6 +34,7 @@ mod health;
 mod ids;
 mod jobs;
 mod killing;
+mod opening;
 mod plan;
 mod sentences;
 mod stragglers;
@@ -55,8 +56,9 @@ pub use happening::{
 };
 pub use ids::{MemberId, Moment, Pid, ProcessKey, Status};
 pub use killing::{GIVE_UP_AFTER, LEAVE_AFTER, WAVE_EVERY};
+pub use opening::{opening, profile_scripts};
 pub use plan::{CheckPlan, MemberPlan, Plan};
-pub use sentences::{Importance, Line, opening, render, span};
+pub use sentences::{Importance, Line, render, span};
 pub use teardown::HURRY_AFTER;
 pub use timers::Timer;
 pub use verdict::{Cause, MemberEnd, Verdict, culprit};

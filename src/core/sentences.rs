@@ -40,13 +40,6 @@ pub struct Line {
 /// So many names are spelled out in one line.
 const NAMES_SHOWN: usize = 8;
 
-/// The first line: which spec was taken, and what it starts.
-pub fn opening(launch: &Launch) -> String {
-    let names: Vec<&str> = launch.members.iter().map(|member| member.name.as_str()).collect();
-    let shown = shorten(&names, " + ");
-    format!("{}: {shown}, grace {}", launch.source, span(launch.grace_period))
-}
-
 /// The line for an entry; `None` for those that only reports show.
 pub fn render(launch: &Launch, happening: &Happening) -> Option<Line> {
     use Importance as I;
@@ -131,7 +124,7 @@ pub fn span(time: Duration) -> String {
 }
 
 /// `a, b, c`, or the first few and how many more.
-fn shorten(names: &[&str], between: &str) -> String {
+pub(super) fn shorten(names: &[&str], between: &str) -> String {
     if names.len() <= NAMES_SHOWN {
         return names.join(between);
     }
@@ -274,7 +267,7 @@ impl Writer<'_> {
                 }
             }
             Cause::ProfileExited(code) => {
-                format!("a profile script called exit {code}")
+                format!("a profile script ended its shell: exit {code}")
             }
             Cause::OwnFailure(what) => format!("fateshare cannot go on: {what}"),
         };

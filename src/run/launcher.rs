@@ -43,6 +43,9 @@ pub(super) fn play(
             None => Ok(()),
         };
     }
+    if port.is_some() && launch.members[0].env.iter().any(|(name, _)| name == "PORT") {
+        return Err("--port: the spec's `env` sets PORT itself, and wins".to_owned());
+    }
     let port = match port {
         Some(0) => free_port().map_err(|error| format!("--port 0: no port is free: {error}"))?,
         Some(port) => port,
@@ -62,6 +65,7 @@ pub(super) fn play(
         directories(app.as_deref(), inherited, &mut tell);
         tell("LANG", "en_US.UTF-8".to_owned());
         tell("PORT", port.to_string());
+        tell("VCAP_APP_PORT", port.to_string());
         let mut tell_unset = |name: &str, value: String| {
             if !is_set(name) {
                 tell(name, value);
@@ -71,7 +75,6 @@ pub(super) fn play(
         tell_unset("VCAP_APPLICATION", about.application(memory).to_string());
         tell_unset("VCAP_SERVICES", "{}".to_owned());
         tell_unset("VCAP_APP_HOST", "0.0.0.0".to_owned());
-        tell_unset("VCAP_APP_PORT", port.to_string());
         if memory > 0 {
             tell_unset("MEMORY_LIMIT", format!("{memory}m"));
         }
@@ -81,6 +84,8 @@ pub(super) fn play(
         if let Some(uri) = inherited.get("VCAP_SERVICES").and_then(database) {
             tell_unset("DATABASE_URL", uri);
         }
+        // It drives the credentials' store, and no app ever sees it.
+        told.push(("VCAP_PLATFORM_OPTIONS".to_owned(), None));
         member.env.splice(0..0, told);
     }
     Ok(())

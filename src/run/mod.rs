@@ -15,6 +15,7 @@ mod probes;
 mod profile;
 mod wait;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -73,9 +74,17 @@ impl Settings {
     }
 }
 
-/// What this machine lacks for the group to be started: for each member that could not be, which,
-/// and why. Fills in what its environment says of the spec. Starts nothing.
-pub fn look(launch: &mut Launch) -> Vec<SpawnFailure> {
+/// What this machine says of a group before it is started.
+#[derive(Debug)]
+pub struct Look {
+    /// For each member that could not be started: which, and why.
+    pub lacks: Vec<SpawnFailure>,
+    /// The app's directory, if it has profile scripts that would run first.
+    pub scripts: Option<PathBuf>,
+}
+
+/// Looks. Fills in what the environment says of the spec. Starts nothing.
+pub fn look(launch: &mut Launch) -> Look {
     let inherited = Inherited::read();
     let told = launcher::play(launch, &inherited, None);
     let mut lacks = prepare::prepare(launch, &inherited).err().unwrap_or_default();
@@ -83,7 +92,8 @@ pub fn look(launch: &mut Launch) -> Vec<SpawnFailure> {
         let reason = told.err();
         lacks.extend(reason.map(|it| prepare::failure(core::SpawnFailureKind::Other, it)));
     }
-    lacks
+    let scripts = launch.profile.clone().filter(|app| profile::has_scripts(app));
+    Look { lacks, scripts }
 }
 
 /// Runs the group until nothing is left of it, and gives the exit code.
@@ -142,7 +152,10 @@ fn live(
     }
     let mut plan = Plan::new(launch, session.job_control);
     plan.windows = outputs.windows();
-    plan.profile = launch.profile.as_deref().is_some_and(profile::has_scripts);
+    if let Some(app) = launch.profile.as_deref().filter(|app| profile::has_scripts(app)) {
+        plan.profile = true;
+        tracing::info!("{}", core::profile_scripts(app));
+    }
     let relayed = outputs.relayed();
     let from_terminal = relayed && terminal::is_input();
     let stdin = if from_terminal { Stdin::Null } else { Stdin::Inherit };

@@ -68,6 +68,16 @@ impl Outputs {
         id: MemberId,
         user: Option<&Change>,
     ) -> Result<Option<[OwnedFd; 2]>, SpawnFailure> {
+        self.make_one_more(id.index(), id, user)
+    }
+
+    /// What somebody writes to in this member's name; `number` is above all members'.
+    pub(super) fn make_one_more(
+        &mut self,
+        number: usize,
+        id: MemberId,
+        user: Option<&Change>,
+    ) -> Result<Option<[OwnedFd; 2]>, SpawnFailure> {
         let Some(voice) = self.voice.clone() else { return Ok(None) };
         let mut outlet = |stream| -> io::Result<OwnedFd> {
             let Outlet { ours, theirs } = self.outlet(stream, user)?;
@@ -75,7 +85,7 @@ impl Outputs {
             if self.terminals[stream as usize] {
                 self.windows.push((Arc::downgrade(&ours), which(stream)));
             }
-            voice.relay(id.index(), stream, ours)?;
+            voice.relay(number, id.index(), stream, ours)?;
             Ok(theirs)
         };
         let made = outlet(Stream::Stdout).and_then(|stdout| Ok([stdout, outlet(Stream::Stderr)?]));

@@ -5,6 +5,7 @@ use super::locate::{self, locate};
 use super::mask::Mask;
 use super::node::{Build, Flaw, Node, Place, Step, Walk, Written};
 use super::problem::{Position, Problem, Problems, Warning, shown};
+use super::source::EMPTY;
 use super::{anchors, json, merge};
 use serde::de::DeserializeSeed;
 
@@ -303,8 +304,7 @@ fn decode(bytes: &[u8], origin: &str, values: Secrecy) -> Result<String, Problem
         return Err(problem(offset, message).with_hint("give it another name"));
     }
     if lines(text).all(|(_, line)| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Err(Problem::new(origin, "is empty")
-            .with_hint("the shortest spec is `main: {command: ./my-app}`"));
+        return Err(Problem::new(origin, "is empty").with_hint(EMPTY));
     }
     Ok(text.to_owned())
 }
@@ -326,7 +326,7 @@ fn syntax(error: &serde_yaml::Error, text: &str, origin: &str, values: Secrecy) 
     let said = error.to_string();
     if said.contains("more than one document") {
         let problem = Problem::new(origin, "has more than one document (`---`)")
-            .with_hint("one file is one spec");
+            .with_hint("one file is one document");
         return match locate::second_document(text) {
             Some(position) => point_at(problem, text, position, Part::Key, Secrecy::Open, &mask),
             None => problem,

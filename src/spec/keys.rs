@@ -83,7 +83,7 @@ pub(super) fn check(fields: &Fields<'_>, level: Level, findings: &mut Findings) 
 
 /// Whether the file is of another format: the keys say so already.
 pub(super) fn is_foreign(top: &Fields<'_>) -> bool {
-    ["applications", "processes"].iter().any(|key| top.get(key).is_some())
+    ["applications", "processes", "services", "apiVersion"].iter().any(|key| top.get(key).is_some())
 }
 
 /// What to write instead of a key for something that members inherit.
@@ -112,6 +112,14 @@ fn misplaced(key: &str, level: Level) -> Option<(String, &'static str)> {
         (Level::Top, "processes") => Some((
             "`processes` belongs to a launch.yml, not to a launch spec".to_owned(),
             "a file is one or the other: a launch spec has `main` and `sidecars`",
+        )),
+        (Level::Top, "services") => Some((
+            "`services` is no key: this looks like a Compose file".to_owned(),
+            "a launch spec has `main` and `sidecars`, a Cloud Foundry manifest `applications`",
+        )),
+        (Level::Top, "apiVersion" | "kind") => Some((
+            format!("`{key}` is no key: this looks like a file for Kubernetes"),
+            "a launch spec has `main` and `sidecars`, a Cloud Foundry manifest `applications`",
         )),
         (Level::Top, _) if of_members => {
             Some((format!("`{key}` belongs to a member"), "move it below `main` or into a sidecar"))

@@ -76,6 +76,19 @@ impl Place {
         place
     }
 
+    /// Whether this is the other place, or within the value there; its key counts too.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let same = |one: &Step, other: &Step| match (one, other) {
+            (Step::Key(one) | Step::Value(one), Step::Key(other) | Step::Value(other)) => {
+                one == other
+            }
+            (one, other) => one == other,
+        };
+        self.0.len() >= other.0.len()
+            && self.0.iter().zip(&other.0).all(|(one, other)| same(one, other))
+    }
+
     /// The place some steps further on.
     pub(super) fn then(&self, steps: &[Step]) -> Self {
         Self([self.0.as_slice(), steps].concat())

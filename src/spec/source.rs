@@ -29,6 +29,10 @@ pub struct Source {
 const LOOKED_FOR: [&str; 4] =
     ["./fateshare.yml", "./fateshare.yaml", "./manifest.yml", "/etc/fateshare.yml"];
 
+/// The next move where a file is empty.
+pub(super) const EMPTY: &str =
+    "is this the right file? The shortest spec is `main: {command: ./my-app}`";
+
 /// The spec that was named on the command line (`-` is standard input), else by
 /// `$FATESHARE_SPEC`, else the first that exists where it is looked for.
 pub fn find(named: Option<&Path>, variable: Option<&Path>) -> Result<Source, Problems> {
@@ -87,7 +91,13 @@ pub fn read_numbered(dir: &Path, name: &str) -> Result<Vec<Source>, Problems> {
         entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)).collect();
     folders.sort();
     let files = folders.into_iter().map(|(_, folder)| dir.join(folder).join(name));
-    let files = files.filter(|file| file.exists());
+    // One that may not be looked at, or leads nowhere, is an error and not an absence.
+    let is_absent = |file: &PathBuf| {
+        file.symlink_metadata().is_err_and(|error| {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        })
+    };
+    let files = files.filter(|file| !is_absent(file));
     Ok(files.map(|file| load(&file, "it was found there: repair it")).collect::<Result<_, _>>()?)
 }
 
@@ -142,8 +152,7 @@ fn read_bounded(from: impl Read, shown: &str) -> Result<Vec<u8>, Problem> {
         );
     }
     if text.is_empty() {
-        return Err(Problem::new(shown, "is empty")
-            .with_hint("the shortest spec is `main: {command: ./my-app}`"));
+        return Err(Problem::new(shown, "is empty").with_hint(EMPTY));
     }
     Ok(text)
 }

@@ -40,6 +40,8 @@ pub(super) struct Said {
 /// An output of a member that is to be relayed.
 #[derive(Debug)]
 pub(super) struct Output {
+    /// Its own among all outputs of the stream.
+    pub(super) number: usize,
     pub(super) member: usize,
     pub(super) stream: Stream,
     pub(super) ours: Arc<OwnedFd>,

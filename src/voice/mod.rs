@@ -136,11 +136,19 @@ impl Voice {
         matches!(self.how, How::Thread(_))
     }
 
-    /// Relays this output of a member from now on, until nobody writes to it any more.
-    pub fn relay(&self, member: usize, stream: Stream, ours: Arc<OwnedFd>) -> io::Result<()> {
+    /// Relays this output of a member from now on, until nobody writes to it any more. No other one of
+    /// the same stream may have its number.
+    pub fn relay(
+        &self,
+        number: usize,
+        member: usize,
+        stream: Stream,
+        ours: Arc<OwnedFd>,
+    ) -> io::Result<()> {
         let How::Thread(outputs) = &self.how else { return Ok(()) };
         let outputs = &outputs[stream as usize];
-        self.inbox.put_output(Output { member, stream, ours }, |output| outputs.add(output, member))
+        let output = Output { number, member, stream, ours };
+        self.inbox.put_output(output, |output| outputs.add(output, number))
     }
 
     /// Waits until our own lines are written, but no longer than [`FLUSH_WITHOUT_PROGRESS`] after the

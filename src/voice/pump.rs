@@ -85,7 +85,7 @@ impl Pump {
     }
 
     fn add(&mut self, output: Output) {
-        let Output { member, stream, ours } = output;
+        let Output { number, member, stream, ours } = output;
         let place = stream as usize;
         let name = self.names.get(member).map_or("?", String::as_str);
         let frame = match self.format {
@@ -101,7 +101,7 @@ impl Pump {
             splitter: Splitter::default(),
             read_at: Duration::ZERO,
         };
-        self.lanes[place].add(member, relayed);
+        self.lanes[place].add(number, relayed);
     }
 
     /// Our own lines, no more than so many, as long as the reader takes them. Says whether they are

@@ -284,6 +284,7 @@ impl World {
             },
             Cause::CannotStart(_) => 127,
             Cause::Unhealthy(_) => codes().unhealthy,
+            Cause::ProfileExited(0) => codes().main_success,
             Cause::ProfileExited(code) => *code,
             Cause::OwnFailure(_) => 125,
         }

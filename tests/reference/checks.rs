@@ -27,14 +27,21 @@ pub(crate) const ROWS: &[Row] = &[
         name: "5 the until-ready loop",
         proof: Proof::Tests(HEALTH, &["readiness_ends_nothing"]),
     },
-    Row { name: "5 exit codes 0, 1, 127", proof: NOT_A_PROGRAM },
+    Row { name: "5 exit codes 0 and 127", proof: NOT_A_PROGRAM },
+    Row {
+        name: "5 exit 1: interfaces that cannot be listed",
+        proof: Proof::Tests(CF, &["interfaces_that_cannot_be_listed_are_none"]),
+    },
     Row {
         name: "5 exit 3: no interface",
         proof: Proof::Tests(CF, &["without_an_interface_it_is_healthy_with_a_warning"]),
     },
     Row {
         name: "5 exit 4 and 64: TCP refused, timed out",
-        proof: Proof::Tests(HEALTH, &["a_port_that_nobody_has_is_never_healthy"]),
+        proof: Proof::Tests(
+            CF,
+            &["who_answers_nowhere_is_never_healthy", "a_port_that_answers_nothing_times_out"],
+        ),
     },
     Row {
         name: "5 exit 5: HTTP transport errors",

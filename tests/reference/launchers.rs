@@ -1,6 +1,7 @@
 //! 3: launchers.
 
-use super::{Proof, Row};
+use super::Gives::Spec;
+use super::{Proof, Row, with};
 
 const LAUNCHER: &str = "tests/run/launcher.rs";
 const PROFILE: &str = "tests/run/profile.rs";
@@ -25,10 +26,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row { name: "3.1 DATABASE_URL", proof: Proof::Tests(LAUNCHER, &["a_database_is_told"]) },
     Row {
-        name: "3.1 VCAP_PLATFORM_OPTIONS",
-        proof: Proof::NotHere(
-            "it drives CredHub, which is not here; the variable is passed on as it is",
-        ),
+        name: "3.1 VCAP_PLATFORM_OPTIONS is never seen",
+        proof: Proof::Tests(LAUNCHER, &["what_is_set_stays"]),
     },
     Row {
         name: "3.1 profile scripts, and bash -c",
@@ -68,6 +67,10 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "3.2 Cloud Foundry's own flavour: no sidecars in its staging result",
-        proof: Proof::Tests("tests/reference/staging.rs", &[]),
+        proof: Proof::Cases(&[with(
+            "applications: [{name: a, sidecars: [{name: s, command: y, process_types: [web]}]}]",
+            &[("staging", r#"{"lifecycle_type": "cnb", "process_types": {"web": "x"}}"#)],
+            Spec(&["command: x", "- name: s"]),
+        )]),
     },
 ];

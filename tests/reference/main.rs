@@ -179,6 +179,7 @@ fn every_row_holds() {
                 }
             }
             Proof::Tests(file, names) => {
+                assert!(!names.is_empty(), "{}", row.name);
                 let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
                 let text = std::fs::read_to_string(&path).expect(file);
                 for name in names {

@@ -23,7 +23,6 @@ pub(crate) const ROWS: &[Row] = &[
                 APP,
                 &[("launch-yml", "processes: [{type: web}]")],
                 Problems(&[
-                    "`web` has no command",
                     "For application 'a': Process \"web\": no start command specified or detected in droplet",
                 ]),
             ),
@@ -36,7 +35,7 @@ pub(crate) const ROWS: &[Row] = &[
                 "applications: [{name: a, memory: 256M}]",
                 &[(
                     "launch-yml",
-                    "processes:\n- {type: web, command: x, limits: {memory: 5}}\n- {type: s, command: y, limits: {memory: 64}, platforms: {cloudfoundry: {sidecar_for: [web]}}}\n- {type: t, command: z, limits: {memory: 0}, platforms: {cloudfoundry: {sidecar_for: [web]}}}",
+                    "processes:\n- {type: web, command: x}\n- {type: s, command: y, limits: {memory: 64}, platforms: {cloudfoundry: {sidecar_for: [web]}}}\n- {type: t, command: z, limits: {memory: 0}, platforms: {cloudfoundry: {sidecar_for: [web]}}}",
                 )],
                 Spec(&["memory: 192M", "- name: s", "memory: 64M", "- name: t"]),
             ),
@@ -51,6 +50,14 @@ pub(crate) const ROWS: &[Row] = &[
                 ]),
             ),
         ]),
+    },
+    Row {
+        name: "2 limits are for sidecars alone",
+        proof: Proof::Cases(&[with(
+            APP,
+            &[("launch-yml", "processes: [{type: web, command: x, limits: {memory: 5}}]")],
+            Dropped(&["`memory` is for sidecars alone"]),
+        )]),
     },
     Row {
         name: "2 processes[].platforms.cloudfoundry.sidecar_for",
@@ -79,12 +86,35 @@ pub(crate) const ROWS: &[Row] = &[
         ]),
     },
     Row {
-        name: "2 unknown keys are tolerated",
-        proof: Proof::Cases(&[with(
-            APP,
-            &[("launch-yml", "processes: [{type: web, command: x, direct: true}]")],
-            Dropped(&["unknown key `direct`; Cloud Foundry ignores it silently"]),
-        )]),
+        name: "2 unknown keys are tolerated, and what does not run is not looked at",
+        proof: Proof::Cases(&[
+            with(
+                APP,
+                &[(
+                    "launch-yml",
+                    "processes: [{type: web, command: x}, {type: s, command: y, platforms: {cloudfoundry: {sidecar-for: [web]}}}]",
+                )],
+                Dropped(&["unknown key `sidecar-for`", "did you mean `sidecar_for`?"]),
+            ),
+            with(
+                APP,
+                &[("staging", r#"{"process_types": {"web": "x"}, "start_comand": "y"}"#)],
+                Dropped(&["unknown key `start_comand`", "did you mean `start_command`?"]),
+            ),
+            with(
+                APP,
+                &[(
+                    "launch-yml",
+                    "processes: [{type: web, command: x}, {type: cron, command: ''}, {type: fateshare, command: y}]",
+                )],
+                Spec(&["command: x"]),
+            ),
+            with(
+                APP,
+                &[("launch-yml", "processes: [{type: web, command: x, direct: true}]")],
+                Dropped(&["unknown key `direct`; Cloud Foundry ignores it silently"]),
+            ),
+        ]),
     },
     Row {
         name: "2 read from deps/N/launch.yml in the order of N",
@@ -146,17 +176,9 @@ pub(crate) const ROWS: &[Row] = &[
                 &[("procfile", "[web]")],
                 Problems(&[
                     "Failed to read command from Procfile: invalid YAML: it must be a map, not a list",
-                    "For application 'a': Process \"web\": no start command specified or detected in droplet",
                 ]),
             ),
-            with(
-                APP,
-                &[("procfile", "web: [x]")],
-                Problems(&[
-                    "`web` must be a string",
-                    "For application 'a': Process \"web\": no start command specified or detected in droplet",
-                ]),
-            ),
+            with(APP, &[("procfile", "web: [x]")], Problems(&["`web` must be a string"])),
         ]),
     },
     Row {

@@ -100,6 +100,7 @@ fn what_is_set_stays(mode: Mode) {
         .env("VCAP_SERVICES", r#"{"a":[]}"#)
         .env("CF_INSTANCE_INDEX", "4")
         .env("LANG", "de_DE.UTF-8")
+        .env("VCAP_PLATFORM_OPTIONS", "{}")
         .env("HOME", "/root")
         .start()
         .end();
@@ -108,6 +109,7 @@ fn what_is_set_stays(mode: Mode) {
     assert_eq!(told["CF_INSTANCE_ADDR"], "127.0.0.1:9090");
     assert_eq!(told["VCAP_SERVICES"], r#"{"a":[]}"#);
     assert_eq!(told["CF_INSTANCE_INDEX"], "4");
+    assert_eq!(told.get("VCAP_PLATFORM_OPTIONS"), None);
     // The launcher sets these whatever they were.
     assert_eq!(told["LANG"], "en_US.UTF-8");
     assert!(told["HOME"].contains("fateshare-test-"), "{ended}");
@@ -186,6 +188,8 @@ fn a_port_needs_a_platform(mode: Mode) {
     let group = Group::new(mode).main("web", Shell("touch started; exit 3"));
     let ended = group.arguments(&["--port", "0"]).start().end();
     ended.code(125).says(&["--port is for Cloud Foundry's files"]);
+    let own = told(mode).top("env: {PORT: 7000}").arguments(&["--port", "0"]).start().end();
+    own.code(125).says(&["--port: the spec's `env` sets PORT itself"]);
     let ended = told(mode).env("VCAP_APPLICATION", "{}").arguments(&["--port", "0"]).start().end();
     ended.code(125).says(&["--port: a launcher has run already"]);
 }

@@ -15,6 +15,12 @@ in_both_modes![
     a_script_that_ignores_the_stop_is_killed,
     a_script_that_is_killed_loses_its_changes,
     without_bash_members_start_all_the_same,
+    whatever_a_script_does_to_its_shell_its_exports_count,
+    a_bash_that_cannot_list_its_exports_loses_them,
+    what_is_traced_shows_no_secret,
+    a_script_that_takes_our_descriptor_loses_its_changes,
+    what_is_no_text_stays_as_it_was,
+    what_is_made_of_mains_memory_is_warned_of,
     without_a_file_in_memory_members_start_all_the_same,
     what_a_script_leaves_behind_is_swept,
     a_path_that_a_script_sets_finds_programs,
@@ -101,14 +107,81 @@ fn without_bash_members_start_all_the_same(mode: Mode) {
     let group = group(mode).file(".profile", "export FROM=x\n");
     let empty = group.dir().join("empty");
     fs::create_dir(&empty).expect("a directory");
-    // `sleep` and `touch` are found by their whole paths.
-    let ended = group
-        .main("web", Argv(&["/bin/sh", "-c", "exit 3"]))
+    let alone = Group::new(mode).main("web", Argv(&["/bin/sh", "-c", "exit 3"])).top("profile: .");
+    let ended = alone
+        .file(".profile", "export FROM=x\n")
         .env("PATH", empty.to_str().expect("UTF-8"))
         .start()
         .end();
-    ended.says(&["the profile scripts could not be run: program bash: not found"]);
-    assert!(ended.code.is_some_and(|code| code == 3 || code == 127), "{ended}");
+    ended.code(3).says(&["the profile scripts could not be run: program bash: not found"]);
+}
+
+/// What scripts may change of the shell that sources them.
+fn whatever_a_script_does_to_its_shell_its_exports_count(mode: Mode) {
+    for script in [
+        "set -a; FROM=x; BAZ=1\n",
+        "IFS=x; readonly IFS; export FROM=x\n",
+        "set -o posix; readonly IFS; export FROM=x\n",
+        "set -euo pipefail; export FROM=x\n",
+        "cd /; exec 1>&2 2>&1; export FROM=x\n",
+        "exec 10>log; echo log >&10; exec 10>&-; export FROM=x\n",
+        "trap 'echo DBG' DEBUG; trap 'echo bye' EXIT; export FROM=x\n",
+        "printf() { :; }; read() { :; }; export FROM=x\n",
+        "export FROM=x; export NEWLINES=$'a\\nb=c\\n'; export BYTES=$'\\xff'\n",
+    ] {
+        let group = group(mode).file(".profile", script);
+        let main = Shell("echo web=$FROM; env | grep -c '^IFS=\\|^_fateshare'; exit 3");
+        let ended = group.main("web", main).start().end();
+        for line in ["web=x", "0"] {
+            assert!(ended.stdout.lines().any(|it| it == line), "{script}{ended}");
+        }
+    }
+}
+
+/// What the shell is told to show must not show the environment.
+fn what_is_traced_shows_no_secret(mode: Mode) {
+    let ended = group(mode)
+        .file(".profile", "set -xv; export FROM=x\n")
+        .env("PASSWORD", "s3cret")
+        .start()
+        .end();
+    ended.code(3).silent_about("s3cret");
+    assert!(ended.stdout.contains("web=x") && !ended.stdout.contains("s3cret"), "{ended}");
+}
+
+fn a_script_that_takes_our_descriptor_loses_its_changes(mode: Mode) {
+    for (script, why) in [
+        ("exec 213>&-; export FROM=x\n", "one has closed file descriptor 213"),
+        ("echo log >&213; export FROM=x\n", "one has written to file descriptor 213"),
+    ] {
+        let ended = group(mode).file(".profile", script).start().end();
+        ended.code(3).says(&["what they have set is lost", why]);
+        assert!(ended.stdout.lines().any(|line| line == "web="), "{ended}");
+    }
+}
+
+fn what_is_no_text_stays_as_it_was(mode: Mode) {
+    let script = "export FROM=$'caf\\xe9' OTHER=x\n";
+    let ended = group(mode).file(".profile", script).env("FROM", "before").start().end();
+    ended.code(3).says(&["a profile script has set FROM to what is not UTF-8"]);
+    assert!(ended.stdout.contains("web=before"), "{ended}");
+}
+
+fn a_bash_that_cannot_list_its_exports_loses_them(mode: Mode) {
+    let script = "enable -n compgen; export FROM=x\n";
+    let ended = group(mode).file(".profile", script).start().end();
+    ended.code(3).says(&["what they have set is lost: this bash has no `compgen`"]);
+    assert!(ended.stdout.lines().any(|line| line == "web="), "{ended}");
+}
+
+fn what_is_made_of_mains_memory_is_warned_of(mode: Mode) {
+    let spec = "main: {command: 'sleep 0.1; exit 3', memory: 768M}\nsidecars: [{name: s, command: \
+                'sleep 60', memory: 256M}]\nplatform: cloudfoundry\nprofile: .\n";
+    let group = Group::new(mode).file("spec.yml", spec);
+    let group = group.file(".profile", "export OPTS=-Xmx$MEMORY_LIMIT OTHER=x\n");
+    let ended = group.bare(&["run", "spec.yml"]).start().end();
+    ended.code(3).says(&["has made OPTS of MEMORY_LIMIT", "their share is another"]);
+    ended.silent_about("OTHER");
 }
 
 fn without_a_file_in_memory_members_start_all_the_same(mode: Mode) {
