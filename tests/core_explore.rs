@@ -12,11 +12,23 @@ use world::{Child, Counts, Model, Offered, World, kind, model};
 
 const CHILDREN: [Child; 3] = [Child::None, Child::InGroup, Child::OwnSession];
 
-const WHOLE: Offered =
-    Offered { passes: true, freezes: true, fails: false, jobs: false, checks: false };
+const WHOLE: Offered = Offered {
+    passes: true,
+    freezes: true,
+    fails: false,
+    jobs: false,
+    checks: false,
+    prepares: false,
+};
 /// Without what only multiplies the moments: a second SIGINT and a freeze.
-const PLAIN: Offered =
-    Offered { passes: false, freezes: false, fails: false, jobs: false, checks: false };
+const PLAIN: Offered = Offered {
+    passes: false,
+    freezes: false,
+    fails: false,
+    jobs: false,
+    checks: false,
+    prepares: false,
+};
 
 /// Every main process that the spec allows.
 fn mains() -> Vec<Model> {
@@ -81,7 +93,8 @@ fn explore_all(groups: impl IntoIterator<Item = Vec<Model>>, offered: Offered) -
         + usize::from(offered.freezes)
         + usize::from(offered.fails)
         + usize::from(offered.jobs)
-        + 2 * usize::from(offered.checks);
+        + 2 * usize::from(offered.checks)
+        + usize::from(offered.prepares);
     assert_eq!(counts.len(), kinds, "every kind of move was made: {counts:?}");
     (states, moves)
 }
@@ -110,6 +123,18 @@ fn health_checks() {
     let checked = Offered { checks: true, ..PLAIN };
     let groups = mains().into_iter().map(|main| vec![main, sidecar]);
     let (states, _) = explore_all(groups, checked);
+    assert!(states > 10_000, "{states}");
+}
+
+/// Profile scripts that end, fail or call exit at every moment, before members and while all stop.
+#[test]
+fn profile_scripts() {
+    let prepared = Offered { prepares: true, passes: true, freezes: true, fails: true, ..PLAIN };
+    let (states, _) = explore_all(mains().into_iter().map(|main| vec![main]), prepared);
+    assert!(states > 1_000, "{states}");
+    let sidecar = model(StopOrder::AfterMain, StopTo::Group, MayFinish::Never, Child::InGroup);
+    let prepared = Offered { prepares: true, ..PLAIN };
+    let (states, _) = explore_all(mains().into_iter().map(|main| vec![main, sidecar]), prepared);
     assert!(states > 10_000, "{states}");
 }
 

@@ -54,9 +54,11 @@ proptest! {
     #[test]
     fn promises_hold_in_random_lives(
         models in any_group(),
+        prepares in any::<bool>(),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 0..120),
     ) {
-        let mut world = World::new(models, Offered { passes: true, freezes: true, fails: true, jobs: true, checks: true });
+        let offered = Offered { passes: true, freezes: true, fails: true, jobs: true, checks: true, prepares };
+        let mut world = World::new(models, offered);
         for pick in picks {
             let moves = world.some_moves();
             if moves.is_empty() {

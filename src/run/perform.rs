@@ -55,6 +55,8 @@ pub(super) struct Shell<'a> {
     pub(super) inherited: Inherited,
     /// The profile scripts, while they run.
     pub(super) scripts: Option<Scripts>,
+    /// Their process group, once it was told to stop.
+    told_scripts: Option<Pid>,
     /// What was found out about the members beforehand.
     pub(super) prepared: Vec<Prepared>,
     /// The leaders that are not reaped: only these may be signalled by number.
@@ -90,6 +92,7 @@ impl<'a> Shell<'a> {
             spawner,
             inherited,
             scripts: None,
+            told_scripts: None,
             prepared: Vec::new(),
             leaders: BTreeMap::new(),
             pids: vec![None; launch.members.len()],
@@ -218,6 +221,7 @@ impl<'a> Shell<'a> {
             Action::Prepare => events.extend(self.run_profile_scripts()),
             Action::StopPreparing(signal) => {
                 let leader = self.scripts_leader();
+                self.told_scripts = leader;
                 for signal in [signal, Signal::CONT] {
                     events.extend(leader.and_then(|pid| group_signal(pid, signal)));
                 }
@@ -260,7 +264,12 @@ impl<'a> Shell<'a> {
             Action::CancelProbes => self.probes.cancel(),
             Action::Walk => {
                 go_first();
-                events.push_back(Event::Found(descendants::walk(self.known(), self.begin)));
+                let mut found = descendants::walk(self.known(), self.begin);
+                if self.group.state() == State::Stopping {
+                    // All of that group was told; nobody is told twice.
+                    found.processes.retain(|seen| Some(seen.group) != self.told_scripts);
+                }
+                events.push_back(Event::Found(found));
             }
             Action::KillWave { freeze, again } => {
                 go_first();

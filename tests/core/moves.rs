@@ -5,7 +5,7 @@ use std::time::Duration;
 use fateshare::core::{Cause, Event, MemberId};
 use fateshare::spec::Signal;
 
-use super::{Fate, MOST_PROBES, Move, Passes, STATUSES, Set, World};
+use super::{Fate, MOST_PROBES, Move, Passes, STATUSES, Scripts, Set, World};
 
 impl World {
     /// Every move that could come next.
@@ -42,6 +42,11 @@ impl World {
             Some(Event::Spawned { .. }) => return vec![Move::Answer, Move::SpawnFails],
             Some(_) => return vec![Move::Answer],
             None => {}
+        }
+        if self.scripts.fate == Fate::Alive {
+            let ends = [Scripts::Done, Scripts::Failed, Scripts::Exit(0), Scripts::Exit(3)];
+            let how = if self.verdict.is_none() { &ends[..] } else { &ends[..1] };
+            moves.extend(how.iter().copied().map(Move::Prepared));
         }
         for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
             moves.push(Move::Signal(signal));

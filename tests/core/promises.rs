@@ -3,11 +3,11 @@
 
 use fateshare::core::{
     Action, Cause, EndMeaning, Event, Found, GIVE_UP_AFTER, Happening, MemberEnd, MemberId, Over,
-    ProcessKey, SignalFailure, State, Status, Target,
+    Preparation, ProcessKey, SignalFailure, State, Status, Target,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, MayFinish, Signal, StopOrder, StopTo};
 
-use super::{Child, Fate, GRACE, Process, World, codes, key_of_child, pid};
+use super::{Child, Fate, GRACE, KEY_OF_SCRIPTS, Process, World, codes, key_of_child, pid};
 
 impl World {
     /// Lets the core step, performs its actions in the model, and checks the promises.
@@ -75,6 +75,10 @@ impl World {
                 Some(Box::new(|it| matches!(it, Cause::Unhealthy(_))))
             }
             Event::OwnFailure(_) => Some(Box::new(|it| matches!(it, Cause::OwnFailure(_)))),
+            Event::Prepared(Preparation::Exited(code)) => {
+                let code = *code;
+                Some(Box::new(move |it| *it == Cause::ProfileExited(code)))
+            }
             Event::Ends(ends) => {
                 let fatal = |(member, status): &&(MemberId, Status)| {
                     let plan = self.models[member.index()].plan;
@@ -103,11 +107,13 @@ impl World {
     fn obey(&mut self, action: &Action) {
         assert!(self.code.is_none(), "nothing is done after the end: {action:?}");
         match action {
-            Action::Prepare | Action::StopPreparing(_) => panic!("there is no profile"),
+            Action::Prepare => self.start_scripts(),
+            Action::StopPreparing(_) => self.stop_scripts(),
             Action::Resize(_) => panic!("no member has a terminal of its own"),
             Action::Spawn(member) => {
                 assert!(self.verdict.is_none(), "nothing is spawned after the verdict");
                 assert_eq!(self.leaders[member.index()].fate, Fate::Unborn, "spawned once");
+                assert_ne!(self.scripts.fate, Fate::Alive, "the scripts come first");
                 self.answers.push_back(Event::Spawned { member: *member, pid: pid(*member) });
             }
             Action::ComeBack => self.answers.push_back(Event::Proceed),
@@ -202,6 +208,19 @@ impl World {
         }
     }
 
+    fn start_scripts(&mut self) {
+        assert!(self.verdict.is_none(), "nothing is started after the verdict");
+        assert_eq!(self.scripts.fate, Fate::Unborn, "once");
+        assert!(self.leaders.iter().all(|it| it.fate == Fate::Unborn), "before all members");
+        self.scripts.fate = Fate::Alive;
+    }
+
+    fn stop_scripts(&mut self) {
+        assert!(self.verdict.is_some(), "told after the verdict");
+        self.scripts.stops += 1;
+        assert_eq!(self.scripts.stops, 1, "no process gets more than one stop signal");
+    }
+
     /// Nobody may signal a member that became another user.
     fn refuse(&mut self, member: MemberId, signal: Signal) {
         let alive = self.leaders[member.index()].fate == Fate::Alive;
@@ -256,9 +275,11 @@ impl World {
         let (leaders, children) = (alive(&self.leaders), alive(&self.children));
         assert_eq!(over.left, leaders, "it names the members that are left");
         let named: Vec<ProcessKey> = over.left_stragglers.iter().map(|it| it.key).collect();
-        let keys: Vec<ProcessKey> = children.iter().map(|it| key_of_child(*it)).collect();
+        let scripts = (self.scripts.fate == Fate::Alive).then_some(KEY_OF_SCRIPTS);
+        let children_keys = children.iter().map(|it| key_of_child(*it));
+        let keys: Vec<ProcessKey> = children_keys.chain(scripts).collect();
         assert_eq!(named, keys, "it names the stragglers that are left");
-        if !leaders.is_empty() || !children.is_empty() {
+        if !leaders.is_empty() || !keys.is_empty() {
             let from = self.kill_from.expect("there is a verdict");
             let in_time = self.now >= from.plus(GIVE_UP_AFTER) || self.only_denied_left();
             assert!(in_time, "it waits for what it killed");

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use fateshare::core::{
     Answer, Check, CheckPlan, Ends, Event, Foreground, Found, Group, HURRY_AFTER, JobControl,
-    Leader, MemberId, MemberPlan, Moment, Pid, Plan, ProcessKey, Received, Seen, Sender,
-    SpawnFailure, SpawnFailureKind, State, Status, Verdict, Windows,
+    Leader, MemberId, MemberPlan, Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen,
+    Sender, SpawnFailure, SpawnFailureKind, State, Status, Verdict, Windows,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -76,6 +76,8 @@ pub(crate) struct Offered {
     pub(crate) jobs: bool,
     /// Main has a health check.
     pub(crate) checks: bool,
+    /// Profile scripts run first.
+    pub(crate) prepares: bool,
 }
 
 /// So short that a few questions are the whole time.
@@ -132,6 +134,16 @@ pub(crate) enum Move {
     OwnFailure,
     /// The terminal has stopped main.
     MainStopped,
+    /// The profile scripts are over, so.
+    Prepared(Scripts),
+}
+
+/// How the profile scripts end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Scripts {
+    Done,
+    Failed,
+    Exit(u8),
 }
 
 /// The core, all that is around it, and what was promised so far.
@@ -144,6 +156,9 @@ pub(crate) struct World {
     now: Moment,
     leaders: Vec<Process>,
     children: Vec<Process>,
+    /// The child that runs the profile scripts, and whether a walk may tell it: the shell leaves out
+    /// whom it has told.
+    scripts: Process,
     answers: VecDeque<Event>,
     passed: u8,
     overslept: bool,
@@ -171,7 +186,7 @@ impl World {
             grace: GRACE,
             stop_on: DEFAULT_STOP_ON.to_vec(),
             exit_codes: codes(),
-            profile: false,
+            profile: offered.prepares,
             job_control: JobControl::Shell,
             windows: Windows::None,
             health: offered.checks.then_some(CHECKED),
@@ -182,6 +197,7 @@ impl World {
             now: Moment::at(Duration::from_secs(1)),
             leaders: vec![UNBORN; models.len()],
             children: vec![UNBORN; models.len()],
+            scripts: UNBORN,
             models,
             offered,
             answers: VecDeque::new(),
@@ -285,6 +301,7 @@ impl World {
                 self.has_failed = true;
                 self.tell(Event::OwnFailure("cannot reap children".to_owned()));
             }
+            Move::Prepared(how) => self.prepared(*how),
             Move::MainStopped => {
                 let ours = Foreground::NotOurs;
                 self.tell(Event::MainStopped { signal: Signal::TSTP, ours });
@@ -294,6 +311,21 @@ impl World {
         if self.verdict.is_some() && !self.is_over() && self.nothing_left() {
             self.tell(Event::Ends(Ends { none_left: true, ..Ends::default() }));
         }
+    }
+
+    /// The reaper finds the child; then its end is told.
+    fn prepared(&mut self, how: Scripts) {
+        self.scripts.fate = Fate::Gone;
+        let none_left = self.nothing_left();
+        self.tell(Event::Ends(Ends { orphans: 1, none_left, ..Ends::default() }));
+        if self.is_over() {
+            return;
+        }
+        self.tell(Event::Prepared(match how {
+            Scripts::Done => Preparation::Done,
+            Scripts::Failed => Preparation::Failed("were ended".to_owned()),
+            Scripts::Exit(code) => Preparation::Exited(code),
+        }));
     }
 
     fn probed(&mut self, passes: Passes) {
@@ -397,12 +429,23 @@ impl World {
             started: Moment::ZERO,
             name: "child".to_owned(),
         });
-        Event::Found(Found { processes: processes.collect(), ..Found::default() })
+        let scripts = Seen {
+            key: KEY_OF_SCRIPTS,
+            under: None,
+            group: KEY_OF_SCRIPTS.pid,
+            session: Pid(1),
+            started: Moment::ZERO,
+            name: "bash".to_owned(),
+        };
+        let told = self.scripts.stops > 0 && self.group.state() == State::Stopping;
+        let scripts = (self.scripts.fate == Fate::Alive && !told).then_some(scripts);
+        Event::Found(Found { processes: processes.chain(scripts).collect(), ..Found::default() })
     }
 
     fn nothing_left(&self) -> bool {
         let alive = |it: &Process| it.fate == Fate::Alive;
-        !self.leaders.iter().any(alive) && !self.children.iter().any(alive)
+        let members = self.leaders.iter().chain(&self.children);
+        !members.chain([&self.scripts]).any(alive)
     }
 
     fn all(&self) -> impl Iterator<Item = MemberId> + use<> {
@@ -414,6 +457,8 @@ impl World {
 fn codes() -> ExitCodes {
     ExitCodes { main_success: 7, sidecar_success: 69, unhealthy: 70, stopped: None }
 }
+
+const KEY_OF_SCRIPTS: ProcessKey = ProcessKey { pid: Pid(300), start_ticks: 1 };
 
 fn pid(member: MemberId) -> Pid {
     Pid(100 + i32::from(member.0))
@@ -451,6 +496,7 @@ pub(crate) fn kind(step: &Move) -> &'static str {
         Move::LateTimer => "late timer",
         Move::OwnFailure => "own failure",
         Move::MainStopped => "main stopped",
+        Move::Prepared(_) => "prepared",
     }
 }
 

@@ -18,6 +18,7 @@ in_both_modes![
     whatever_a_script_does_to_its_shell_its_exports_count,
     a_bash_that_cannot_list_its_exports_loses_them,
     what_is_traced_shows_no_secret,
+    scripts_are_told_to_stop_once,
     a_script_that_takes_our_descriptor_loses_its_changes,
     what_is_no_text_stays_as_it_was,
     what_is_made_of_mains_memory_is_warned_of,
@@ -136,6 +137,26 @@ fn whatever_a_script_does_to_its_shell_its_exports_count(mode: Mode) {
             assert!(ended.stdout.lines().any(|it| it == line), "{script}{ended}");
         }
     }
+}
+
+/// The shell and what it has started are one process group, and no walk tells them again.
+fn scripts_are_told_to_stop_once(mode: Mode) {
+    let script = "trap 'echo TERM >> terms; left=10' TERM; left=-1; touch began\n\
+                  while [ $left != 0 ]; do sleep 0.05; left=$((left - 1)); done\n";
+    let debug = group(mode).env("FATESHARE_LOG", "debug");
+    let mut group = debug.file(".profile", script).start();
+    let began = group.dir().join("began");
+    poll(LIMIT, || began.exists().then_some(())).expect("the script runs");
+    group.signal(Signal::SIGTERM);
+    let terms = group.dir().join("terms");
+    let mut told = String::new();
+    group.until("the scripts are over", |group| {
+        told = fs::read_to_string(&terms).unwrap_or_default();
+        group.processes().is_empty().then_some(())
+    });
+    // Strays that are told have a line each.
+    group.end().code(143).silent_about("sent SIGTERM to bash");
+    assert_eq!(told, "TERM\n");
 }
 
 /// What the shell is told to show must not show the environment.
