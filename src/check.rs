@@ -19,14 +19,12 @@ pub struct Found<'a> {
     pub lacks: &'a [SpawnFailure],
     /// The directory of an app that has profile scripts.
     pub scripts: Option<&'a Path>,
-    /// Values by name that stand in commands and are not shown.
-    pub secrets: &'a [(String, String)],
 }
 
 /// What would run: a line for each member, what happens when one ends, what is odd about the spec,
 /// and what this machine lacks. Ends with a newline.
 pub fn show(reading: &Reading, found: &Found<'_>) -> String {
-    let Found { lacks, scripts, secrets } = *found;
+    let Found { lacks, scripts } = *found;
     let Reading { launch, warnings } = reading;
     let mut text = format!("{}: ok", launch.source);
     match warnings.len() + lacks.len() {
@@ -41,10 +39,13 @@ pub fn show(reading: &Reading, found: &Found<'_>) -> String {
         text.push_str(&profile_scripts(app));
         text.push('\n');
     }
+    let shared = shared_directory(launch);
+    if let Some(dir) = shared {
+        let _ = writeln!(text, "in {}", on_one_line(&dir.to_string_lossy()));
+    }
     let main = &launch.members[0];
-    let whole = whole_memory(launch);
-    let rows: Vec<[String; 5]> =
-        launch.members.iter().map(|member| row(member, main, &whole, secrets)).collect();
+    let common = Common { main, whole: whole_memory(launch), dir: shared };
+    let rows: Vec<[String; 5]> = launch.members.iter().map(|member| common.row(member)).collect();
     text.push_str(&table(&rows));
     text.push_str(&fate(launch));
     for warning in warnings {
@@ -60,43 +61,56 @@ pub fn show(reading: &Reading, found: &Found<'_>) -> String {
     text
 }
 
-/// Name, command, health check, memory, and what else is special.
-fn row(member: &Member, main: &Member, whole: &str, secrets: &[(String, String)]) -> [String; 5] {
-    let mut notes = Vec::new();
-    if member.form == CommandForm::Shell {
-        notes.push("runs under a shell".to_owned());
-    }
-    match (member.form, member.stop_to) {
-        (CommandForm::Shell, StopTo::Process) => {
-            notes.push("only the shell is told to stop".to_owned());
+/// What every member's row depends on.
+struct Common<'a> {
+    main: &'a Member,
+    /// Behind main's memory.
+    whole: String,
+    /// Where all run, which is said already.
+    dir: Option<&'a Path>,
+}
+
+impl Common<'_> {
+    /// Name, command, health check, memory, and what else is special.
+    fn row(&self, member: &Member) -> [String; 5] {
+        let mut notes = Vec::new();
+        if member.form == CommandForm::Shell {
+            notes.push("runs under a shell".to_owned());
         }
-        (CommandForm::List | CommandForm::Exec, StopTo::Group) => {
-            notes.push("its process group is told to stop".to_owned());
+        match (member.form, member.stop_to) {
+            (CommandForm::Shell, StopTo::Process) => {
+                notes.push("only the shell is told to stop".to_owned());
+            }
+            (CommandForm::List | CommandForm::Exec, StopTo::Group) => {
+                notes.push("its process group is told to stop".to_owned());
+            }
+            (CommandForm::Shell, StopTo::Group)
+            | (CommandForm::List | CommandForm::Exec, StopTo::Process) => {}
         }
-        (CommandForm::Shell, StopTo::Group)
-        | (CommandForm::List | CommandForm::Exec, StopTo::Process) => {}
+        if member.stop == StopOrder::AfterMain {
+            notes.push(format!("stops after {}", self.main.name));
+        }
+        if member.may_finish == MayFinish::WithZero {
+            notes.push("may finish with 0".to_owned());
+        }
+        if let Some(user) = &member.user {
+            notes.push(format!("as {user}"));
+        }
+        if let Some(dir) = member.working_dir.as_deref().filter(|dir| Some(*dir) != self.dir) {
+            notes.push(format!("in {}", on_one_line(&dir.to_string_lossy())));
+        }
+        let memory = member.memory.map(bytes_as_size).unwrap_or_default();
+        let memory = if std::ptr::eq(member, self.main) { memory + &self.whole } else { memory };
+        [member.name.clone(), command(member), checks(member), memory, notes.join(", ")]
     }
-    if member.stop == StopOrder::AfterMain {
-        notes.push(format!("stops after {}", main.name));
-    }
-    if member.may_finish == MayFinish::WithZero {
-        notes.push("may finish with 0".to_owned());
-    }
-    if let Some(user) = &member.user {
-        notes.push(format!("as {user}"));
-    }
-    if let Some(dir) = &member.working_dir {
-        notes.push(format!("in {}", dir.display()));
-    }
-    let memory = member.memory.map(bytes_as_size).unwrap_or_default();
-    let memory = if std::ptr::eq(member, main) { memory + whole } else { memory };
-    [
-        member.name.clone(),
-        without(secrets, command(member)),
-        checks(member),
-        memory,
-        notes.join(", "),
-    ]
+}
+
+/// Where a platform's members run, all of them: said once.
+fn shared_directory(launch: &Launch) -> Option<&Path> {
+    launch.platform.as_ref()?;
+    let dir = launch.members[0].working_dir.as_deref()?;
+    let same = |member: &Member| member.working_dir.as_deref() == Some(dir);
+    launch.members.iter().all(same).then_some(dir)
 }
 
 /// What main's memory is a share of, where a platform's sidecars take theirs out of it.
@@ -125,14 +139,6 @@ fn checks(member: &Member) -> String {
         let _ = write!(text, "; ready: {check}, every {}", span(check.interval));
     }
     text
-}
-
-/// The text with variables in the place of their values.
-fn without(secrets: &[(String, String)], text: String) -> String {
-    let hide = |text: String, (name, value): &(String, String)| {
-        text.replace(value.as_str(), &format!("(({name}))"))
-    };
-    secrets.iter().fold(text, hide)
 }
 
 /// The command as it was written, and who executes it.

@@ -54,13 +54,13 @@ pub struct Target {
     )]
     pub grace_period: Option<String>,
 
-    /// Cloud Foundry's files.
-    #[command(flatten)]
-    pub cloud_foundry: CloudFoundry,
-
     /// The main process's command, executed as it is; takes the place of the spec's.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+
+    /// Cloud Foundry's files; last, because its heading is for all that follows.
+    #[command(flatten)]
+    pub cloud_foundry: CloudFoundry,
 }
 
 /// What a Cloud Foundry manifest leaves open, and what staging has left.
@@ -175,10 +175,6 @@ pub struct Check {
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_RUN)]
 pub struct Run {
-    /// What to run.
-    #[command(flatten)]
-    pub target: Target,
-
     /// How the members' output is passed on.
     #[arg(
         long,
@@ -213,6 +209,10 @@ pub struct Run {
                 own; most programs then show no colours and keep lines back"
     )]
     pub no_pty: bool,
+
+    /// What to run.
+    #[command(flatten)]
+    pub target: Target,
 }
 
 const AFTER_RUN: &str = "\

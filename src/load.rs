@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf, absolute};
 use anyhow::{Context, Result, anyhow};
 
 use crate::cli;
-use crate::cloudfoundry::{self, Inputs, Kind, Output, Strictness};
+use crate::cloudfoundry::{self, Inputs, Kind, Output, Strictness, Written};
 use crate::spec::{
-    self, Launch, Overlay, Platform, Problem, Problems, Reading, Source, Warning, shown,
+    self, CheckKind, CommandForm, Launch, Overlay, Platform, Problem, Problems, Reading, Source,
+    Warning, shown,
 };
 use crate::sys::signals;
 
@@ -49,8 +50,8 @@ pub fn setting(flag: Option<&str>, variable: &'static str) -> Result<Option<(Str
 pub struct Loaded {
     /// The group, and what is odd about it.
     pub reading: Reading,
-    /// Values of variables by name that `check` must not show.
-    pub secrets: Vec<(String, String)>,
+    /// What was written where variables stand, for `check`, which shows no values.
+    pub written: Written,
 }
 
 /// What is to be run: a spec or Cloud Foundry's files with what the command line changes, or the
@@ -63,27 +64,56 @@ pub fn launch(args: &cli::Target, overlay: &Overlay) -> Result<Loaded> {
         let launch = spec::from_command_line(overlay)?;
         return Ok(Loaded {
             reading: Reading { launch, warnings: Vec::new() },
-            secrets: Vec::new(),
+            written: Written::default(),
         });
     }
     let is_argument = args.spec.is_some() || args.file.is_some();
     let manifest_only = args.cloud_foundry.is_used();
     let way = Way { named: named.as_deref(), is_argument, manifest_only };
     let files = find(way, &args.cloud_foundry)?;
-    let (mut reading, secrets) = match files {
-        Files::Spec(source) => (spec::read(&source.text, &source.file, overlay)?, Vec::new()),
+    let (mut reading, written) = match files {
+        Files::Spec(source) => {
+            (spec::read(&source.text, &source.file, overlay)?, Written::default())
+        }
         Files::CloudFoundry(mut inputs) => {
             inputs.vars = variables;
             inputs.command_given = overlay.command.is_some();
-            let Output { spec, file, warnings, secrets } = cloudfoundry::resolve(&inputs)?;
+            let Output { spec, file, warnings, written } = cloudfoundry::resolve(&inputs)?;
             let read = spec::read(spec.as_bytes(), &file, overlay);
             let Reading { launch, .. } =
                 read.map_err(|problems| in_the_middle(problems, overlay))?;
-            (Reading { launch, warnings }, secrets)
+            (Reading { launch, warnings }, written)
         }
     };
     reading.warnings.extend(twice(&reading.launch));
-    Ok(Loaded { reading, secrets })
+    Ok(Loaded { reading, written })
+}
+
+impl Loaded {
+    /// The group as people are shown it: variables by their names.
+    pub fn shown(&self) -> Launch {
+        let mut launch = self.reading.launch.clone();
+        for (member, written) in launch.members.iter_mut().zip(&self.written.commands) {
+            if let (Some(written), Some(last)) = (written, member.argv.last_mut()) {
+                let written = written.strip_prefix("exec ").unwrap_or(written);
+                *last = match member.form {
+                    CommandForm::Exec => format!("exec {written}").into(),
+                    CommandForm::List | CommandForm::Shell => written.into(),
+                };
+            }
+        }
+        let [health, readiness] = &self.written.endpoints;
+        if let Some(main) = launch.members.first_mut() {
+            for (check, written) in
+                [(&mut main.health_check, health), (&mut main.readiness_check, readiness)]
+            {
+                if let (Some(check), Some(written)) = (check, written) {
+                    check.kind = CheckKind::Http(written.clone());
+                }
+            }
+        }
+        launch
+    }
 }
 
 /// The launch spec that Cloud Foundry's files make.
@@ -179,7 +209,8 @@ fn read_all(way: Way<'_>, args: &cli::CloudFoundry) -> Result<Files> {
         }
         None => Some(spec::find(None, None)?),
     };
-    let kind = source.as_ref().map_or(Kind::Manifest, cloudfoundry::kind);
+    let wanted = if way.manifest_only { Kind::Manifest } else { Kind::Spec };
+    let kind = source.as_ref().map_or(wanted, |source| cloudfoundry::kind(source, wanted));
     if let Some(source) = &source
         && kind == Kind::Spec
         && args.is_used()

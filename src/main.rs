@@ -10,7 +10,7 @@ use fateshare::check;
 use fateshare::cli::{self, Cli, Command};
 use fateshare::cloudfoundry::Output;
 use fateshare::core::OWN_FAILURE;
-use fateshare::load::{self, Loaded, setting};
+use fateshare::load::{self, setting};
 use fateshare::run::Settings;
 use fateshare::spec::{Problems, Reading};
 use fateshare::sys::{process, signals};
@@ -94,10 +94,10 @@ fn check(args: &cli::Check) -> Result<u8> {
             return Ok(OWN_FAILURE);
         }
     };
-    let Loaded { mut reading, secrets } = load::launch(&args.target, &overlay)?;
-    let look = fateshare::run::look(&mut reading.launch);
-    let found =
-        check::Found { lacks: &look.lacks, scripts: look.scripts.as_deref(), secrets: &secrets };
+    let mut loaded = load::launch(&args.target, &overlay)?;
+    let look = fateshare::run::look(&mut loaded.reading.launch);
+    let found = check::Found { lacks: &look.lacks, scripts: look.scripts.as_deref() };
+    let reading = Reading { launch: loaded.shown(), warnings: loaded.reading.warnings };
     match print(&check::show(&reading, &found)) {
         Ok(()) => Ok(0),
         Err(error) => {

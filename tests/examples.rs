@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -181,9 +182,11 @@ fn copied(example: &str) -> tempfile::TempDir {
     dir
 }
 
-/// A port nobody listens on, below the range that the kernel chooses from.
+/// A port nobody listens on, below the range that the kernel chooses from; another one each time.
 fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
     let base = u16::try_from(std::process::id() % 9_000).expect("it is below");
+    let base = base + 500 * NEXT.fetch_add(1, Ordering::Relaxed);
     let mut ports = (10_000 + base..30_000)
         .filter(|port| std::net::TcpListener::bind(("0.0.0.0", *port)).is_ok());
     ports.next().expect("a free port")
@@ -223,7 +226,8 @@ fn the_tutorials_app_runs_from_its_manifest() {
     let path = dir.path().join("manifest.yml");
     let manifest = fs::read_to_string(&path).expect("it").replace("8082", &port.to_string());
     fs::write(&path, manifest).expect("written");
-    let mut command = fateshare(&["run", "--port", "0", "--log-format", "text"]);
+    let apps = free_port().to_string();
+    let mut command = fateshare(&["run", "--port", &apps, "--log-format", "text"]);
     command.current_dir(dir.path()).env("FATESHARE_LOG", "info");
     let mut running = Running::start(command);
     running.wait_for("healthy after");

@@ -189,20 +189,57 @@ fn what_staging_has_left_is_enough() {
     }
 }
 
-/// Its value stands in the command that is run, not in what is shown.
+/// Their values stand in what is run, not in what is shown.
 #[test]
 fn check_shows_variables_by_name() {
-    let manifest = "applications: [{name: a, command: ./x --token ((token)) --port ((port))}]";
-    let dir = with(&[("manifest.yml", manifest)]);
-    let variables = ["--var", "token=s3cret", "--var", "port=80"];
+    let manifest = "applications:\n- name: a\n  command: exec ./x --token ((token)) prod\n  memory: 1G\n  \
+                    health-check-type: http\n  health-check-http-endpoint: /((token))\n  sidecars: ((cars))\n";
+    let vars = "token: \"s3cret 's\"\ncars: [{name: s, command: y s3cret, process_types: [web]}]\n";
+    let dir =
+        with(&[("manifest.yml", &manifest.replace("/((token))", "/((path))")), ("vars.yml", vars)]);
+    let variables = ["--vars-file", "vars.yml", "--var", "path=s3cret"];
     let checked = output(dir.path(), &[&["check"][..], &variables].concat());
-    assert!(
-        text(&checked.stdout).contains("./x --token ((token)) --port 80"),
-        "{}",
-        shown(&checked)
-    );
+    let said = shown(&checked);
+    assert!(!said.contains("s3cret"), "{said}");
+    for part in ["bash: ./x --token ((token)) prod", "http 8080/((path))", "bash: ((cars))"] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
     let resolved = output(dir.path(), &[&["resolve"][..], &variables].concat());
-    assert!(text(&resolved.stdout).contains("./x --token s3cret"), "{}", shown(&resolved));
+    assert!(text(&resolved.stdout).contains("--token s3cret 's prod"), "{}", shown(&resolved));
+}
+
+/// What is wrong with it is told, not that it is something else.
+#[test]
+fn a_broken_manifest_is_a_manifest() {
+    for (name, text_of, part) in [
+        ("m.yml", "applications: [\"x", "unexpected end of stream"),
+        ("m.yml", "applications: []\napplications: []", "is there twice"),
+        ("m.yml", "aplications: []", "Cannot parse manifest"),
+        ("m.yml", "- x", "must be a map"),
+    ] {
+        let dir = with(&[(name, text_of)]);
+        for arguments in [&["resolve", name][..], &["check", name, "--app", "a"]] {
+            let output = output(dir.path(), arguments);
+            assert!(text(&output.stderr).contains(part), "{arguments:?}\n{}", shown(&output));
+        }
+    }
+    let dir = with(&[("m.yml", "applications: [{name: a, command: x}]"), ("v.yml", "a: [")]);
+    let output = output(dir.path(), &["check", "m.yml", "--vars-file", "v.yml"]);
+    assert_eq!(text(&output.stderr).matches("fateshare: ").count(), 1, "{}", shown(&output));
+}
+
+#[test]
+fn the_help_has_each_option_where_it_belongs() {
+    let help = output(Path::new("/"), &["run", "--help"]);
+    let (own, cloud_foundry) = text(&help.stdout).split_once("\nCloud Foundry:\n").expect("both");
+    for option in ["--log-format", "--port", "--no-pty", "--grace-period"] {
+        assert!(
+            own.contains(option)
+                && !cloud_foundry.split("\nEnvironment:").next().expect("it").contains(option),
+            "{option}"
+        );
+    }
+    assert!(cloud_foundry.contains("--vars-file"));
 }
 
 #[test]
@@ -284,6 +321,11 @@ fn values_of_variables_are_in_no_message() {
     let output = output(dir.path(), &["check", "--var", "pin=8675309", "--var", "word=s3cret"]);
     assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
     assert!(!shown(&output).contains("8675309"), "{}", shown(&output));
+    let manifest =
+        "applications: [{name: a, processes: [{type: web, command: x, user: ((word))}]}]";
+    let user = with(&[("manifest.yml", manifest)]);
+    let output_of_user = self::output(user.path(), &["check", "--var", "word=s3 cr:et:"]);
+    assert!(!shown(&output_of_user).contains("s3 cr"), "{}", shown(&output_of_user));
     assert!(!shown(&output).contains("s3cret"), "{}", shown(&output));
     let dir = with(&[("manifest.yml", MANIFEST)]);
     let output = self::output(dir.path(), &["check", "--var", "s3cret"]);

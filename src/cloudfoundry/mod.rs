@@ -68,12 +68,21 @@ pub struct Output {
     pub file: SpecFile,
     /// What is odd about the inputs.
     pub warnings: Vec<Warning>,
-    /// Values of variables by name that may be secret: `resolve` alone prints them.
-    pub secrets: Vec<(String, String)>,
+    /// For people, who need not see the values of variables.
+    pub written: Written,
 }
 
 /// Of so many places the lines are told in the resolved spec.
 const MOST_ORIGINS: u32 = 100;
+
+/// What was written where variables stand in the spec.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// For each member its command, if there is a variable in it.
+    pub commands: Vec<Option<String>>,
+    /// The endpoints of the health check and of the readiness check.
+    pub endpoints: [Option<String>; 2],
+}
 
 /// What kind of file this is, by the keys at its top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,33 +99,34 @@ pub enum Kind {
     Procfile,
 }
 
-/// Looks at the top of a file. What cannot be parsed is taken for a launch spec, whose reader says
-/// what is wrong with it.
-pub fn kind(source: &Source) -> Kind {
+/// Looks at the top of a file. What cannot be parsed, or has no key that tells, is what is `wanted`:
+/// its reader says what is wrong with it.
+pub fn kind(source: &Source, wanted: Kind) -> Kind {
     const TELLING: [&str; 4] = ["applications", "processes", "process_types", "start_command"];
     let named = |name: &str| Path::new(&source.file.shown).file_name().is_some_and(|it| it == name);
     if named("Procfile") {
         return Kind::Procfile;
     }
-    let is_manifest_by_name = named("manifest.yml") || named("manifest.yaml");
+    let by_name = named("manifest.yml") || named("manifest.yaml");
+    let wanted = if by_name { Kind::Manifest } else { wanted };
     let text = String::from_utf8_lossy(&source.text);
     // Most files are launch specs, and need not be parsed twice.
-    if !is_manifest_by_name && !TELLING.iter().any(|key| text.contains(key)) {
+    if wanted == Kind::Spec && !TELLING.iter().any(|key| text.contains(key)) {
         return Kind::Spec;
     }
-    let Ok(document) = Document::parse(&source.text, &source.file.shown) else { return Kind::Spec };
-    let Node::Map(entries) = document.root() else { return Kind::Spec };
+    let Ok(document) = Document::parse(&source.text, &source.file.shown) else { return wanted };
+    let Node::Map(entries) = document.root() else { return wanted };
     let has = |key: &str| entries.iter().any(|entry| entry.key == key);
     if has("main") {
         Kind::Spec
-    } else if has("applications") || is_manifest_by_name {
+    } else if has("applications") {
         Kind::Manifest
     } else if has("process_types") || has("start_command") {
         Kind::Staging
     } else if has("processes") {
         Kind::LaunchYml
     } else {
-        Kind::Spec
+        wanted
     }
 }
 
@@ -144,13 +154,12 @@ pub fn resolve(inputs: &Inputs) -> Result<Output, Problems> {
         None => without_manifest(inputs, &droplet, &mut found),
     };
     match (Problems::all(found.problems), chosen) {
-        (None, Some((spec, file))) if spec.len() > LARGEST => {
+        (None, Some((spec, file, _))) if spec.len() > LARGEST => {
             let message = "is larger than 1 MiB as a launch spec, with its variables filled in";
             Err(Problem::new(file.shown, message).into())
         }
-        (None, Some((spec, file))) => {
-            let secrets = variables.secrets();
-            Ok(Output { spec, file, warnings: found.warnings, secrets })
+        (None, Some((spec, file, written))) => {
+            Ok(Output { spec, file, warnings: found.warnings, written })
         }
         (Some(problems), _) => Err(problems),
         (None, None) => Err(Problem::new("resolve", "there is nothing to run").into()),
@@ -198,7 +207,7 @@ fn from_manifest(
     droplet: &Droplet,
     variables: &mut Variables,
     found: &mut Found,
-) -> Option<(String, SpecFile)> {
+) -> Option<(String, SpecFile, Written)> {
     let document = match Document::parse(&source.text, &source.file.shown) {
         Ok(document) => document,
         Err(problem) => {
@@ -210,8 +219,9 @@ fn from_manifest(
     let mut root = document.root().clone();
     let mut findings = Findings::default();
     variables.fill(&mut root, &Place::default(), &mut findings);
-    let settled = findings.problems.is_empty() && variables.unfilled.is_empty();
-    report.filled.clone_from(&variables.filled);
+    let complete = variables.are_complete() && variables.unfilled.is_empty();
+    let settled = findings.problems.is_empty() && complete;
+    report.filled = variables.filled.iter().map(|(place, _)| place.clone()).collect();
     let apps = manifest::read(&document, &root, &mut report);
     let follows = |place: &Place| {
         variables
@@ -224,7 +234,8 @@ fn from_manifest(
     // What is missing may be the very name that was asked for.
     let is_clean = report.findings.problems.is_empty();
     let chosen = match apps.as_slice() {
-        [app] if settled && inputs.app.is_none() => Some(app),
+        _ if !settled => None,
+        [app] if inputs.app.is_none() => Some(app),
         apps if is_clean => choose(apps, inputs, source, found),
         _ => None,
     };
@@ -237,11 +248,13 @@ fn from_manifest(
             let line = line.map(|it| format!(":{}", it.line));
             format!("{}{}", shown(&source.file.shown), line.unwrap_or_default())
         };
-        let together = Together { inputs, droplet, app: Some(app), origin: &origin };
+        let written = |place: &Place| variables.written(place).map(str::to_owned);
+        let together =
+            Together { inputs, droplet, app: Some(app), origin: &origin, written: &written };
         together.assemble(&source.file, &mut report, found)
     });
     found.take(&document, report);
-    spec.map(|spec| (spec, source.file.clone()))
+    spec.map(|(spec, written)| (spec, source.file.clone(), written))
 }
 
 /// The app that is named, or the only one.
@@ -282,7 +295,7 @@ fn without_manifest(
     inputs: &Inputs,
     droplet: &Droplet,
     found: &mut Found,
-) -> Option<(String, SpecFile)> {
+) -> Option<(String, SpecFile, Written)> {
     let files = inputs.staging.iter().chain(&inputs.procfile).chain(&inputs.launch_ymls);
     let first = files.map(|source| source.file.shown.clone()).next()?;
     if let Some(app) = &inputs.app {
@@ -291,7 +304,8 @@ fn without_manifest(
     }
     let file = SpecFile { shown: first, folder: inputs.folder.clone() };
     let mut report = Report::new(inputs.strictness);
-    let together = Together { inputs, droplet, app: None, origin: &|_| String::new() };
+    let together =
+        Together { inputs, droplet, app: None, origin: &|_| String::new(), written: &|_| None };
     let spec = together.assemble(&file, &mut report, found);
-    spec.map(|spec| (spec, file))
+    spec.map(|(spec, written)| (spec, file, written))
 }

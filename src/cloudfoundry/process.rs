@@ -52,6 +52,7 @@ pub(super) struct Process {
 pub(super) struct Check {
     pub(super) kind: CheckType,
     pub(super) endpoint: Option<String>,
+    pub(super) endpoint_at: Option<Place>,
     /// Seconds.
     pub(super) timeout: i64,
     /// Seconds.
@@ -68,7 +69,8 @@ pub(super) enum CheckType {
 impl Process {
     /// What the platform makes of a process of which nothing is said.
     pub(super) fn usual(kind: &str) -> Self {
-        let check = |kind| Check { kind, endpoint: None, timeout: 1, interval: 30 };
+        let check =
+            |kind| Check { kind, endpoint: None, endpoint_at: None, timeout: 1, interval: 30 };
         let health = if kind == WEB { CheckType::Port } else { CheckType::Process };
         Self {
             kind: kind.to_owned(),
@@ -222,6 +224,7 @@ impl Of<'_> {
                 self.problem(&cursor.place, &flaw);
             } else if check.kind == CheckType::Http {
                 check.endpoint = Some(text.to_owned());
+                check.endpoint_at = Some(cursor.place.clone());
             } else if let Some((_, place)) = &kind {
                 let flaw =
                     format!("{field} type must be \"http\" to set a health check HTTP endpoint");
@@ -291,7 +294,11 @@ pub(super) fn read_user(fields: &Fields<'_>, kind: &str, report: &mut Report) ->
     }
     // Later it is read as a launch spec's.
     if let Err(flaw) = crate::spec::UserName::parse(user) {
-        report.advise(&cursor.place, format!("{field} {}", flaw.message), flaw.hint);
+        if report.may_show(&cursor.place) {
+            report.advise(&cursor.place, format!("{field} {}", flaw.message), flaw.hint);
+        } else {
+            report.problem(&cursor.place, format!("{field} is none that there can be"));
+        }
         return None;
     }
     Some(user.to_owned())

@@ -2,12 +2,12 @@
 
 use std::path::{Component, PathBuf};
 
-use super::Inputs;
 use super::droplet::{Droplet, Found, Staged};
 use super::manifest::App;
 use super::process::{Process, WEB};
 use super::render::{Command, Member, Resolved};
 use super::report::Report;
+use super::{Inputs, Written};
 use crate::spec::{Place, Problem, SpecFile, name_flaw, nearest, shown};
 
 /// What is put together.
@@ -17,6 +17,8 @@ pub(super) struct Together<'a> {
     pub(super) app: Option<&'a App>,
     /// File and line of a place in the manifest.
     pub(super) origin: &'a dyn Fn(&Place) -> String,
+    /// What was written at a place where a variable had a hand in it.
+    pub(super) written: &'a dyn Fn(&Place) -> Option<String>,
 }
 
 impl Together<'_> {
@@ -26,7 +28,7 @@ impl Together<'_> {
         file: &SpecFile,
         report: &mut Report,
         found: &mut Found,
-    ) -> Option<String> {
+    ) -> Option<(String, Written)> {
         let kind = self.inputs.process.as_deref().unwrap_or(WEB);
         if let Some(app) = self.app {
             report.about(format!("For application '{}': ", shown(&app.name)));
@@ -103,7 +105,21 @@ impl Together<'_> {
             process: &process,
             members,
         };
-        Some(resolved.render())
+        Some((resolved.render(), self.written_by(&process, kind)))
+    }
+
+    /// What people are shown in the place of what variables have filled in.
+    fn written_by(&self, process: &Process, kind: &str) -> Written {
+        let command = process.command.as_ref().map(|(_, place)| place);
+        let own = self.app.map(|app| app.sidecars.as_slice()).unwrap_or_default();
+        let own = own.iter().filter(|it| it.types.iter().any(|it| it == kind));
+        let commands = [command].into_iter().chain(own.map(|it| Some(&it.command_at)));
+        let written = |place: Option<&Place>| place.and_then(|place| (self.written)(place));
+        Written {
+            commands: commands.map(written).collect(),
+            endpoints: [&process.health, &process.readiness]
+                .map(|check| written(check.endpoint_at.as_ref())),
+        }
     }
 
     /// The command of the main process, and where it is from: the manifest's, else what staging has

@@ -2,9 +2,6 @@
 
 use crate::spec::{Findings, Node, Place, shown};
 
-/// What is shorter is no secret, and stands in too many other words.
-const SHORTEST_SECRET: usize = 4;
-
 /// So many bytes of values are filled in at most: a short text can name a long one very often.
 const MOST: usize = 16 << 20;
 
@@ -16,10 +13,9 @@ pub(super) struct Variables {
     /// Whether a map is missing that could not be read, which is told by itself.
     incomplete: bool,
     size: usize,
-    /// Names and values that were filled in, as far as they are text that could be secret.
-    used: Vec<(String, String)>,
-    /// Where a value was filled in: nothing of it is repeated in a message.
-    pub(super) filled: Vec<Place>,
+    /// Where a value was filled in, and what was written there: nothing of the value is repeated in a
+    /// message.
+    pub(super) filled: Vec<(Place, String)>,
     /// Where one is missing: whatever else is wrong there follows from that.
     pub(super) unfilled: Vec<Place>,
 }
@@ -30,12 +26,16 @@ impl Variables {
         self.maps.push(map);
     }
 
-    /// Text that was filled in somewhere, the longest first: what holds another is replaced first.
-    pub(super) fn secrets(&self) -> Vec<(String, String)> {
-        let mut secrets = self.used.clone();
-        secrets.sort_by(|(one, a), (other, b)| b.len().cmp(&a.len()).then(one.cmp(other)));
-        secrets.dedup();
-        secrets
+    /// What was written at this place, if a variable has had a hand in it: the variable's name where the
+    /// place is within its value.
+    pub(super) fn written(&self, place: &Place) -> Option<&str> {
+        let found = self.filled.iter().find(|(filled, _)| place.is_within(filled));
+        found.map(|(_, written)| written.as_str())
+    }
+
+    /// Whether all of them could be read.
+    pub(super) fn are_complete(&self) -> bool {
+        !self.incomplete
     }
 
     /// Some of them could not be read.
@@ -102,13 +102,8 @@ impl Variables {
                 }
                 return None;
             }
-            if let Node::Text(value) | Node::Number(_, value) = value
-                && value.len() >= SHORTEST_SECRET
-            {
-                self.used.push((name.to_owned(), value.clone()));
-            }
             if before.is_empty() && after.is_empty() && rest.len() == text.len() {
-                self.filled.push(place.clone());
+                self.filled.push((place.clone(), text.to_owned()));
                 return Some(value.clone());
             }
             filled.push_str(before);
@@ -131,7 +126,7 @@ impl Variables {
         if wrong {
             self.unfilled.push(place.clone());
         } else if any {
-            self.filled.push(place.clone());
+            self.filled.push((place.clone(), text.to_owned()));
         }
         (any && !wrong).then_some(Node::Text(filled))
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::sentences::{shorten, span};
-use crate::spec::Launch;
+use crate::spec::{Launch, harmless};
 
 /// The first line: which spec was taken, and what it starts.
 pub fn opening(launch: &Launch) -> String {
@@ -14,9 +14,9 @@ pub fn opening(launch: &Launch) -> String {
 
 /// That an app's profile scripts come first, and what differs from the platform in that.
 pub fn profile_scripts(app: &Path) -> String {
+    let app: String = app.to_string_lossy().chars().map(harmless).collect();
     format!(
-        "first, once for all members: the profile scripts of {} (Cloud Foundry runs them once for each, \
-         all at once)",
-        app.display()
+        "first, once for all members: the profile scripts of {app} (Cloud Foundry runs them once for each, \
+         all at once)"
     )
 }

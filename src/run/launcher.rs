@@ -56,7 +56,9 @@ pub(super) fn play(
     // What is beside a directory is not told by its name where that ends in `..` or is a link.
     let app = app.map(|app| app.canonicalize().unwrap_or(app));
     let guid = guid();
-    let whole = launch.members.iter().filter_map(|it| it.memory).fold(0, u64::saturating_add);
+    // Of a process of which nothing is said, there is nothing to share.
+    let memories = launch.members.iter().filter_map(|it| it.memory);
+    let whole = main.memory.map_or(0, |_| memories.fold(0, u64::saturating_add));
     let kind = main.name.clone();
     for member in &mut launch.members {
         let memory = member.memory.unwrap_or(whole) >> 20;

@@ -83,7 +83,8 @@ pub struct Look {
     pub scripts: Option<PathBuf>,
 }
 
-/// Looks. Fills in what the environment says of the spec. Starts nothing.
+/// Finds out what this machine lacks, and whether scripts would run first. Fills in what the environment
+/// says of the spec. Starts nothing.
 pub fn look(launch: &mut Launch) -> Look {
     let inherited = Inherited::read();
     let told = launcher::play(launch, &inherited, None);

@@ -16,8 +16,8 @@ use super::perform::{Shell, hears_again};
 use super::prepare;
 use crate::core::{Event, MemberId, Pid, Preparation, Status};
 use crate::spec::{CommandForm, Launch, Member, Signal};
-use crate::sys::memory;
 use crate::sys::spawn::{Program, Stdin};
+use crate::sys::{descriptors, memory};
 
 /// Sources what there is, in the platform's order, then writes every exported variable. Standard input
 /// is the file in memory until the script has it under a number that no script is likely to use.
@@ -26,8 +26,11 @@ use crate::sys::spawn::{Program, Stdin};
 /// a script has switched on for its shell may show or disturb what is written: it is all there is, also
 /// what is secret. Where it cannot be written the shell ends itself by [`UNWRITTEN`].
 const SCRIPT: &str = r#"
-exec 213>&0 </dev/null
-for _fateshare_file in ../profile.d/* .profile.d/*; do
+exec NUMBER>&0 </dev/null
+for _fateshare_file in ../profile.d/*; do
+  if [ -f "$_fateshare_file" ]; then . "$_fateshare_file"; fi
+done
+for _fateshare_file in .profile.d/*; do
   if [ -f "$_fateshare_file" ]; then . "$_fateshare_file"; fi
 done
 if [ -f .profile ]; then . ./.profile; fi
@@ -42,8 +45,11 @@ _fateshare_names=$(builtin compgen -e)$'\n'
     _fateshare_names=${_fateshare_names#*$'\n'}
   done
   builtin printf '\0'
-} 2>/dev/null >&213 || builtin kill -USR1 $$
+} 2>/dev/null >&NUMBER || builtin kill -USR1 $$
 "#;
+
+/// That number, where the limit on descriptors allows it.
+const NUMBER: u64 = 213;
 
 /// See [`SCRIPT`].
 const UNWRITTEN: Signal = Signal::USR1;
@@ -75,6 +81,8 @@ pub(super) fn has_scripts(app: &Path) -> bool {
 pub(super) struct Scripts {
     /// Until it is reaped.
     pid: Option<Pid>,
+    /// Under which number it has the file that it writes.
+    number: u64,
     /// What it writes.
     exported: File,
     /// What it was started with.
@@ -94,8 +102,9 @@ impl Scripts {
 }
 
 /// A member that is bash with the script, and else like main.
-fn child(launch: &Launch, app: &Path) -> Member {
-    let words = ["bash", "-c", SCRIPT, "profile"];
+fn child(launch: &Launch, app: &Path, number: u64) -> Member {
+    let script = SCRIPT.replace("NUMBER", &number.to_string());
+    let words = ["bash", "-c", &script, "profile"];
     Member {
         argv: words.into_iter().map(OsString::from).collect(),
         form: CommandForm::List,
@@ -123,7 +132,10 @@ impl Shell<'_> {
     }
 
     fn start_scripts(&mut self, app: &Path) -> Result<(Scripts, Option<io::Error>), String> {
-        let member = child(&self.launch, app);
+        let soft = self.around.limit.map(|(soft, _)| soft);
+        let soft = soft.or_else(|| descriptors::limit().ok().map(|(soft, _)| soft));
+        let number = soft.map_or(NUMBER, |soft| NUMBER.min(soft.saturating_sub(2)));
+        let member = child(&self.launch, app, number);
         let prepared =
             prepare::prepare_one(&member, &self.inherited).map_err(|failure| failure.reason)?;
         let exported = memory::file().map_err(|error| format!("a file in memory: {error}"))?;
@@ -142,7 +154,7 @@ impl Shell<'_> {
         let started = self.spawner.spawn(&mut program).map_err(|(step, error)| {
             prepare::explain(&member, MemberId::MAIN, &prepared.file, step, &error).reason
         })?;
-        let scripts = Scripts { pid: Some(started.pid), exported, before, status: None };
+        let scripts = Scripts { pid: Some(started.pid), number, exported, before, status: None };
         Ok((scripts, started.deaf))
     }
 
@@ -163,10 +175,13 @@ impl Shell<'_> {
                 self.set(&scripts.before, after);
                 Preparation::Done
             }
-            (Exported::Torn, _) => lost("one has written to file descriptor 213, which is ours"),
+            (Exported::Torn, _) => lost(&format!(
+                "one has written to file descriptor {}, which is ours",
+                scripts.number
+            )),
             (Exported::Unfinished, Status::Exited(code)) => Preparation::Exited(code),
             (Exported::Unfinished, Status::Killed(UNWRITTEN)) => {
-                lost("one has closed file descriptor 213, which is ours")
+                lost(&format!("one has closed file descriptor {}, which is ours", scripts.number))
             }
             (Exported::Unfinished, Status::Killed(signal)) => {
                 Preparation::Failed(format!("were ended by {signal}: what they have set is lost"))

@@ -107,7 +107,7 @@ fn interfaces_that_cannot_be_listed_are_none(mode: Mode) {
 
 fn who_answers_nowhere_is_never_healthy(mode: Mode) {
     let port = free_port().port();
-    let ended = group(mode, port, "type: port, start_timeout: 300ms").start().end();
+    let ended = group(mode, port, "type: port, start_timeout: 300ms, timeout: 20s").start().end();
     ended
         .code(69)
         .verdict(&["web was never healthy within 300ms: failed to make TCP connection to "]);
@@ -153,7 +153,7 @@ fn answering(status: &'static str, times: usize) -> u16 {
 
 fn another_status_is_unhealthy_there_too(mode: Mode) {
     let port = answering("503 Busy", usize::MAX);
-    let ended = group(mode, port, "type: http, start_timeout: 300ms").start().end();
+    let ended = group(mode, port, "type: http, start_timeout: 300ms, timeout: 20s").start().end();
     let reason =
         format!("failed to make HTTP request to '/' on port {port}: received status code 503 in ");
     ended.code(69).verdict(&["web was never healthy within 300ms: ", &reason]);
@@ -161,7 +161,7 @@ fn another_status_is_unhealthy_there_too(mode: Mode) {
 
 fn who_stops_answering_becomes_unhealthy(mode: Mode) {
     let port = answering("200 OK", 1);
-    let ended = group(mode, port, "type: http, interval: 100ms").start().end();
+    let ended = group(mode, port, "type: http, interval: 100ms, timeout: 20s").start().end();
     ended.code(69).verdict(&["web became unhealthy: failed to make HTTP request"]);
 }
 

@@ -7,6 +7,7 @@ use crate::support::{Ended, Group, Mode, Shell, in_both_modes};
 in_both_modes![
     members_are_told_what_the_launcher_tells,
     memory_is_told_by_share,
+    without_a_share_for_main_there_is_none,
     what_is_set_stays,
     where_a_launcher_has_run_nothing_is_touched,
     a_free_port_is_taken,
@@ -92,6 +93,22 @@ fn memory_is_told_by_share(mode: Mode) {
         assert!(ended.stdout.lines().any(|it| it == line), "{line}\n{ended}");
     }
     assert!(ended.stdout.contains(r#""limits":{"mem":768}"#), "{ended}");
+}
+
+fn without_a_share_for_main_there_is_none(mode: Mode) {
+    let ended = Group::new(mode)
+        .main(
+            "web",
+            Shell("echo main=${MEMORY_LIMIT-none}; until [ -e a ]; do sleep 0.01; done; exit 3"),
+        )
+        .sidecar("config-server", Shell("echo own=$MEMORY_LIMIT; touch a; exec sleep 60"))
+        .key("memory: 64M")
+        .top("platform: cloudfoundry")
+        .start()
+        .end();
+    for line in ["main=none", "own=64m"] {
+        assert!(ended.stdout.lines().any(|it| it == line), "{line}\n{ended}");
+    }
 }
 
 fn what_is_set_stays(mode: Mode) {

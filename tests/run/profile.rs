@@ -19,6 +19,7 @@ in_both_modes![
     a_bash_that_cannot_list_its_exports_loses_them,
     what_is_traced_shows_no_secret,
     scripts_are_told_to_stop_once,
+    a_script_may_make_another_one,
     a_script_that_takes_our_descriptor_loses_its_changes,
     what_is_no_text_stays_as_it_was,
     what_is_made_of_mains_memory_is_warned_of,
@@ -95,7 +96,21 @@ fn a_script_that_ignores_the_stop_is_killed(mode: Mode) {
     let began = group.dir().join("began");
     poll(LIMIT, || began.exists().then_some(())).expect("the script runs");
     group.signal(Signal::SIGTERM);
-    group.end().code(143);
+    group.end().code(143).says(&["did not stop within 300ms", "SIGKILL"]);
+}
+
+/// The launcher's order, also of what is made meanwhile; and fewer descriptors than usual.
+fn a_script_may_make_another_one(mode: Mode) {
+    let group = Group::new(mode).after_script("ulimit -n 64; exec \"$@\"");
+    for dir in ["profile.d", "app/.profile.d"] {
+        fs::create_dir_all(group.dir().join(dir)).expect("a directory");
+    }
+    let script = "echo 'export FROM=made' > .profile.d/made.sh\n";
+    let spec = "main: {command: 'echo $FROM; exit 3', working_dir: app}\nprofile: app\n";
+    let group = group.file("profile.d/first.sh", script).file("spec.yml", spec);
+    let ended = group.bare(&["run", "spec.yml"]).start().end();
+    ended.code(3);
+    assert_eq!(ended.stdout, "made\n", "{ended}");
 }
 
 fn a_script_that_is_killed_loses_its_changes(mode: Mode) {

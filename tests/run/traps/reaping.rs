@@ -87,7 +87,7 @@ fn wrong_status_decoding(mode: Mode) {
 #[test]
 fn two_waiters_race() {
     nowhere(&["waitid", "WEXITED"], Some("src/sys/reap.rs"));
-    nowhere(&["match reap()", "use crate::sys::reap::{"], Some("src/run/perform.rs"));
+    nowhere(&["match reap()", "use crate::sys::reap::{"], Some("src/run/arrivals.rs"));
     nowhere(
         &["wait4", "waitpid", "wait3", "tokio::process", "process::Command", "process::Child"],
         None,
