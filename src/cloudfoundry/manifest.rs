@@ -3,7 +3,7 @@
 use super::process::{self, Process, WEB};
 use super::report::Report;
 use super::sidecar::{self, Sidecar};
-use crate::spec::{Cursor, Document, Entry, Fields, Node, Place, shown};
+use crate::spec::{Cursor, Document, Entry, Fields, Node, Place, nearest, shown};
 
 /// Keys of an app besides those of its process `web`.
 const APP_KEYS: [&str; 19] = [
@@ -59,6 +59,10 @@ pub(super) fn read(document: &Document, root: &Node, report: &mut Report) -> Vec
         let is_template =
             matches!(entry.value, Node::Map(_) | Node::List(_)) && document.has_anchors();
         if !known.contains(&entry.key.as_str()) && !is_template {
+            // Of a file that is something else the other keys say nothing.
+            if fields.get("applications").is_none() && nearest(&entry.key, &known).is_none() {
+                continue;
+            }
             let of_apps: Vec<&str> = APP_KEYS.iter().chain(&process::KEYS).copied().collect();
             let elsewhere: [(&[&str], &str); 2] =
                 [(&["process_types"], "a sidecar"), (&of_apps, "an app")];
@@ -111,7 +115,7 @@ fn read_app(place: &Place, index: usize, node: &Node, report: &mut Report) -> Op
             None
         }
         None => {
-            report.problem(place, "Name must not be empty");
+            report.advise(place, "Name must not be empty", "add `name: NAME`");
             None
         }
     };
