@@ -5,7 +5,7 @@ use std::time::Duration;
 use fateshare::core::{
     Action, Answer, Check, Ends, Event, Foreground, Found, Group, JobControl, Leader, MemberId,
     Moment, Pid, Plan, ProcessKey, Received, Seen, Sender, SignalFailure, SpawnFailure,
-    SpawnFailureKind, State, Status, Timer, opening, render,
+    SpawnFailureKind, State, Status, Timer, exit_description, opening, render,
 };
 use fateshare::spec::{Launch, Overlay, Signal, SpecFile, read};
 
@@ -239,6 +239,51 @@ fn a_failed_health_check() {
         "web was never healthy within 1s: received status code 500 in 3ms; \
          stopping web, config-server",
     );
+}
+
+/// Reference section 4: what the platform's crash event would hold.
+#[test]
+fn the_platforms_description_of_an_end() {
+    let spec = format!("{{platform: cloudfoundry, {}", &PAIR[1..]);
+    let killed = Status::Killed(Signal::KILL);
+    for (members, out_of_memory, expected) in [
+        (
+            &[(SIDECAR, killed)][..],
+            false,
+            "APP/PROC/WEB/SIDECAR/CONFIG-SERVER: Exited with status 137",
+        ),
+        (&[(WEB, Status::Exited(3))], false, "APP/PROC/WEB: Exited with status 3"),
+        (
+            &[(WEB, Status::Exited(1)), (SIDECAR, killed)],
+            true,
+            "APP/PROC/WEB/SIDECAR/CONFIG-SERVER: Exited with status 137 (out of memory); \
+             APP/PROC/WEB: Exited with status 1 (out of memory)",
+        ),
+        (
+            &[(SIDECAR, Status::SUCCESS)],
+            false,
+            "Codependent step exited (APP/PROC/WEB/SIDECAR/CONFIG-SERVER: exited with 0)",
+        ),
+        (
+            &[(SIDECAR, Status::SUCCESS), (WEB, Status::Exited(2))],
+            false,
+            "APP/PROC/WEB: Exited with status 2",
+        ),
+    ] {
+        let mut story = Story::of(&spec);
+        story.at(
+            9_000,
+            Event::Ends(Ends { members: members.to_vec(), out_of_memory, ..Ends::default() }),
+        );
+        let cause = &story.group.verdict().expect("a verdict").cause;
+        assert_eq!(exit_description(&story.launch, cause).as_deref(), Some(expected));
+        assert_eq!(exit_description(&launch(PAIR), cause), None, "it is for manifests");
+    }
+    let mut story = Story::of(&spec);
+    let (signal, sender, main_leader) = (Signal::TERM, Sender::Outside, Leader::Program);
+    story.at(9_000, Event::Signal(Received { signal, sender, main_leader }));
+    let cause = &story.group.verdict().expect("a verdict").cause;
+    assert_eq!(exit_description(&story.launch, cause), None, "a stop is no crash");
 }
 
 #[test]

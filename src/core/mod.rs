@@ -26,6 +26,7 @@
 
 mod event;
 mod exit;
+mod exit_description;
 mod foreground;
 mod forward;
 mod group;
@@ -48,6 +49,7 @@ pub use event::{
     TICK, Target, Unhealthy, Windows,
 };
 pub use exit::{MainEnd, NOT_EXECUTABLE, NOT_FOUND, OWN_FAILURE, exit_code};
+pub use exit_description::exit_description;
 pub use forward::{forwarded, wanted};
 pub use group::{Group, State};
 pub use happening::{

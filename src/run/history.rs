@@ -1,6 +1,6 @@
 //! The event list: everything that happened, in order, and the lines that it gives.
 
-use crate::core::{Happening, Importance, Moment, NotForwarded, render};
+use crate::core::{Happening, Importance, Moment, NotForwarded, exit_description, render};
 use crate::spec::Launch;
 use crate::voice::ALWAYS;
 
@@ -34,6 +34,10 @@ impl History {
             return;
         };
         let text = line.text;
+        let description = match happening {
+            Happening::Verdict(decided) => exit_description(launch, &decided.verdict.cause),
+            _ => None,
+        };
         let again = matches!(happening, Happening::NotForwarded(_, NotForwarded::ShellLeads))
             && std::mem::replace(&mut self.warned_of_shell, true);
         match line.importance {
@@ -43,6 +47,9 @@ impl History {
             Importance::Warn => tracing::warn!("{text}"),
             Importance::Info => tracing::info!("{text}"),
             Importance::Debug => tracing::debug!("{text}"),
+        }
+        if let Some(description) = description {
+            tracing::warn!("Cloud Foundry would say: {description}");
         }
     }
 }

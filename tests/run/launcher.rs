@@ -17,6 +17,7 @@ in_both_modes![
     without_a_platform_nothing_is_told,
     a_port_needs_a_platform,
     sidecars_on_the_platform_are_warned_of,
+    what_the_platform_would_say_stands_under_the_verdict,
 ];
 
 /// Main prints its environment and ends; the sidecar does before it waits.
@@ -209,6 +210,17 @@ fn a_port_needs_a_platform(mode: Mode) {
     own.code(125).says(&["--port: the spec's `env` sets PORT itself"]);
     let ended = told(mode).env("VCAP_APPLICATION", "{}").arguments(&["--port", "0"]).start().end();
     ended.code(125).says(&["--port: a launcher has run already"]);
+}
+
+fn what_the_platform_would_say_stands_under_the_verdict(mode: Mode) {
+    let ended = told(mode).start().end();
+    let lines = ended.ours();
+    let verdict =
+        lines.iter().position(|line| line.contains(") exited with 3")).expect("a verdict");
+    let said = "Cloud Foundry would say: APP/PROC/WEB: Exited with status 3";
+    assert_eq!(lines[verdict + 1], said, "{ended}");
+    let ended = Group::new(mode).main("web", Shell("exit 3")).start().end();
+    ended.silent_about("Cloud Foundry");
 }
 
 fn sidecars_on_the_platform_are_warned_of(mode: Mode) {
