@@ -165,6 +165,21 @@ fn a_daemon_that_went_into_the_background() {
     );
 }
 
+/// On a busy machine we may hear of a start long after it: main has forked and is gone by then.
+#[test]
+fn a_daemon_that_was_faster_than_we() {
+    let launch = launch(PAIR);
+    let group = Group::new(Plan::new(&launch, JobControl::Nobody));
+    let mut story = Story { launch, group, lines: Vec::new() };
+    story.at(0, Event::Start);
+    story.at(50, Event::Spawned { member: WEB, pid: Pid(7) });
+    story.at(51, ends(&[(WEB, Status::SUCCESS)])).at(52, found(vec![stray("nginx", 20)]));
+    story.says(
+        "web (pid 7) exited with 0 and left nginx (pid 44): it put itself into the background; \
+         run it in the foreground (nginx -g 'daemon off;'); config-server was not started",
+    );
+}
+
 #[test]
 fn nobody_is_blamed_for_the_processes_of_others() {
     // Another member's, by its command; nobody's that is known.

@@ -53,6 +53,9 @@ pub struct Group {
     pub(super) state: State,
     pub(super) lives: Vec<Life>,
     pub(super) timers: Timers,
+    /// When the spawn that is under way, or was the last one, began. We may hear of its end much later,
+    /// and the member has lived meanwhile.
+    spawning_since: Moment,
     /// What could not be signalled, so that each is said once and not at every wave.
     unreachable: BTreeSet<(Pid, Signal)>,
     /// What went on to main.
@@ -73,6 +76,7 @@ impl Group {
             state,
             lives: vec![Life::NotStarted; plan.members.len()],
             timers: Timers::default(),
+            spawning_since: Moment::ZERO,
             unreachable: BTreeSet::new(),
             forwarded: BTreeSet::new(),
             suspended: None,
@@ -115,7 +119,7 @@ impl Group {
         match (self.state, event) {
             (S::Preparing, E::Start) => out.push(Action::Prepare),
             (S::Preparing, E::Prepared(end)) => self.prepared(now, end, &mut out),
-            (S::Starting, E::Start | E::Proceed) => self.spawn_next(&mut out),
+            (S::Starting, E::Start | E::Proceed) => self.spawn_next(now, &mut out),
             (S::Starting, E::Spawned { member, pid }) => self.spawned(now, member, pid, &mut out),
             (S::Preparing | S::Starting | S::Running, E::SpawnFailed(failures)) => {
                 self.cannot_start(now, failures, &mut out);
@@ -218,17 +222,18 @@ impl Group {
             Preparation::Done => {}
         }
         self.state = State::Starting;
-        self.spawn_next(out);
+        self.spawn_next(now, out);
     }
 
     /// Starts the first member that has not been started.
-    fn spawn_next(&self, out: &mut Vec<Action>) {
+    fn spawn_next(&mut self, now: Moment, out: &mut Vec<Action>) {
+        self.spawning_since = now;
         let next = self.all().find(|member| self.life(*member) == Life::NotStarted);
         out.extend(next.map(Action::Spawn));
     }
 
     fn spawned(&mut self, now: Moment, member: MemberId, pid: Pid, out: &mut Vec<Action>) {
-        self.begin_life(now, member, pid, out);
+        self.begin_life(member, pid, out);
         if self.lives.contains(&Life::NotStarted) {
             out.push(Action::ComeBack);
         } else {
@@ -238,15 +243,9 @@ impl Group {
         }
     }
 
-    pub(super) fn begin_life(
-        &mut self,
-        now: Moment,
-        member: MemberId,
-        pid: Pid,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn begin_life(&mut self, member: MemberId, pid: Pid, out: &mut Vec<Action>) {
         if let Some(life) = self.lives.get_mut(member.index()) {
-            *life = Life::Alive { pid, since: now };
+            *life = Life::Alive { pid, since: self.spawning_since };
             out.push(Action::Record(Happening::Started { member, pid }));
         }
     }

@@ -249,7 +249,7 @@ impl Group {
         pid: Pid,
         out: &mut Vec<Action>,
     ) {
-        self.begin_life(now, member, pid, out);
+        self.begin_life(member, pid, out);
         self.tell(now, member, out);
         if self.state == State::Killing
             && let Some(teardown) = &mut self.teardown
