@@ -80,8 +80,7 @@ pub fn launch(args: &cli::Target, overlay: &Overlay) -> Result<Loaded> {
             inputs.command_given = overlay.command.is_some();
             let Output { spec, file, warnings, written } = cloudfoundry::resolve(&inputs)?;
             let read = spec::read(spec.as_bytes(), &file, overlay);
-            let Reading { launch, .. } =
-                read.map_err(|problems| in_the_middle(problems, overlay))?;
+            let Reading { launch, .. } = read.map_err(in_the_middle)?;
             (Reading { launch, warnings }, written)
         }
     };
@@ -135,10 +134,9 @@ pub fn resolve(args: &cli::Resolve) -> Result<Output> {
     }
 }
 
-/// What was resolved cannot be read: the command line's fault, or our own.
-fn in_the_middle(problems: Problems, overlay: &Overlay) -> anyhow::Error {
-    let ours = problems.iter().any(|problem| problem.position().is_some());
-    if ours && *overlay == Overlay::default() {
+/// What was resolved cannot be read. What has a place in it is our own fault, the rest the command line's.
+fn in_the_middle(problems: Problems) -> anyhow::Error {
+    if problems.iter().any(|problem| problem.position().is_some()) {
         return anyhow!(
             "the resolved spec cannot be read, a fault of fateshare's: please report it\n{problems}"
         );

@@ -204,6 +204,10 @@ fn check_shows_variables_by_name() {
     for part in ["bash: ./x --token ((token)) prod", "http 8080/((path))", "bash: ((cars))"] {
         assert!(said.contains(part), "{part}\n{said}");
     }
+    // What takes the place of a command has no variables.
+    let replaced =
+        output(dir.path(), &[&["check"][..], &variables, &["--", "sleep", "5"]].concat());
+    assert!(text(&replaced.stdout).contains("sleep 5 "), "{}", shown(&replaced));
     let resolved = output(dir.path(), &[&["resolve"][..], &variables].concat());
     assert!(text(&resolved.stdout).contains("--token s3cret 's prod"), "{}", shown(&resolved));
 }

@@ -265,23 +265,11 @@ fn check_memory(processes: &[Process], sidecars: &[Sidecar], report: &mut Report
             let Some(memory) = sidecar.memory else { continue };
             total = total.saturating_add(memory);
             if total >= process.memory {
-                report.too_large(&sidecar.memory_at, process, total);
+                let (message, hint) = process.too_small(total);
+                report.advise(&sidecar.memory_at, message, hint);
                 break;
             }
         }
-    }
-}
-
-impl Report {
-    /// Sidecars need all the memory of their process.
-    pub(super) fn too_large(&mut self, place: &Place, process: &Process, total: u64) {
-        let kind = shown(&process.kind);
-        let message = format!(
-            "The memory allocation defined is too large to run with the dependent \"{kind}\" process"
-        );
-        let usual = if process.memory_at.is_none() { ", the platform's default" } else { "" };
-        let hint = format!("its sidecars take {total}M of {}M{usual}", process.memory);
-        self.advise(place, message, hint);
     }
 }
 

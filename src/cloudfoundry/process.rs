@@ -84,6 +84,16 @@ impl Process {
         }
     }
 
+    /// What is said where its sidecars take all of its memory, and the next move.
+    pub(super) fn too_small(&self, taken: u64) -> (String, String) {
+        let kind = shown(&self.kind);
+        let message = format!(
+            "The memory allocation defined is too large to run with the dependent \"{kind}\" process"
+        );
+        let usual = if self.memory_at.is_none() { ", the platform's default" } else { "" };
+        (message, format!("its sidecars take {taken}M of {}M{usual}", self.memory))
+    }
+
     /// Reads its keys. `get` finds them, however they are spelt.
     pub(super) fn read<'a>(
         kind: &str,

@@ -28,6 +28,8 @@ pub(super) struct Member {
     pub(super) name: String,
     /// `None` where the command line gives it.
     pub(super) command: Option<Command>,
+    /// What was written for it, where a variable stands in it.
+    pub(super) written: Option<String>,
     /// Megabytes.
     pub(super) memory: Option<u64>,
 }

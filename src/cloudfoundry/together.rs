@@ -44,10 +44,13 @@ impl Together<'_> {
                 return None;
             }
         };
+        let place = process.command.as_ref().map(|(_, place)| place);
+        let place = place.filter(|_| !self.inputs.command_given);
         let mut members = vec![Member {
             origin: format!("command from {command_from}"),
             name: kind.to_owned(),
             command,
+            written: place.and_then(|place| (self.written)(place)),
             memory: None,
         }];
         let is_known = processes.iter().any(|it| it.kind == kind);
@@ -66,13 +69,10 @@ impl Together<'_> {
             let staged = self.droplet.sidecars.iter().find(|it| takes(&it.types, it.memory));
             let own = own.iter().rfind(|it| takes(&it.types, it.memory));
             if let Some(sidecar) = own.filter(|_| processes.iter().all(|it| it.kind != kind)) {
-                report.too_large(&sidecar.memory_at, &process, used);
+                let (message, hint) = process.too_small(used);
+                report.advise(&sidecar.memory_at, message, hint);
             } else if let Some(sidecar) = staged {
-                let message = format!(
-                    "The memory allocation defined is too large to run with the dependent \"{}\" process",
-                    shown(kind)
-                );
-                let hint = format!("its sidecars take {used}M of {}M", process.memory);
+                let (message, hint) = process.too_small(used);
                 found.problems.push(Problem::new(&*sidecar.origin, message).with_hint(hint).into());
             }
             return None;
@@ -90,6 +90,12 @@ impl Together<'_> {
                 "the app's directory has a name that is not UTF-8, which no launch spec can hold";
             found.problems.push(Problem::new(&*file.shown, message).into());
         }
+        let endpoint = |place: Option<&Place>| place.and_then(|place| (self.written)(place));
+        let written = Written {
+            commands: members.iter().map(|member| member.written.clone()).collect(),
+            endpoints: [&process.health, &process.readiness]
+                .map(|check| endpoint(check.endpoint_at.as_ref())),
+        };
         let application = self.app.map(|app| app.name.as_str());
         let resolved = Resolved {
             title: format!(
@@ -105,21 +111,7 @@ impl Together<'_> {
             process: &process,
             members,
         };
-        Some((resolved.render(), self.written_by(&process, kind)))
-    }
-
-    /// What people are shown in the place of what variables have filled in.
-    fn written_by(&self, process: &Process, kind: &str) -> Written {
-        let command = process.command.as_ref().map(|(_, place)| place);
-        let own = self.app.map(|app| app.sidecars.as_slice()).unwrap_or_default();
-        let own = own.iter().filter(|it| it.types.iter().any(|it| it == kind));
-        let commands = [command].into_iter().chain(own.map(|it| Some(&it.command_at)));
-        let written = |place: Option<&Place>| place.and_then(|place| (self.written)(place));
-        Written {
-            commands: commands.map(written).collect(),
-            endpoints: [&process.health, &process.readiness]
-                .map(|check| written(check.endpoint_at.as_ref())),
-        }
+        Some((resolved.render(), written))
     }
 
     /// The command of the main process, and where it is from: the manifest's, else what staging has
@@ -210,6 +202,7 @@ impl Together<'_> {
                 origin: format!("sidecar from {}", (self.origin)(&sidecar.command_at)),
                 name: sidecar.name.clone(),
                 command: Some(self.with_prefix(sidecar.command.clone())),
+                written: (self.written)(&sidecar.command_at),
                 memory: sidecar.memory,
             });
         }
@@ -232,6 +225,7 @@ impl Together<'_> {
                 origin: format!("sidecar from {}", sidecar.origin),
                 name: sidecar.name.clone(),
                 command: Some(self.with_prefix(sidecar.command.clone())),
+                written: None,
                 memory: sidecar.memory,
             });
         }

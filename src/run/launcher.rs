@@ -11,10 +11,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::inherited::{Changes, Inherited};
+use super::probes::{USUAL_PORT, port_number};
 use crate::spec::{Launch, Platform};
-
-/// The port that apps are told where nobody says another one.
-const USUAL_PORT: u16 = 8080;
 
 /// Plays the launcher, unless one has run: then `VCAP_APPLICATION` is there, nothing is touched, and
 /// no profile script runs again. The error is a sentence.
@@ -111,8 +109,7 @@ fn directories(app: Option<&Path>, inherited: &Inherited, tell: &mut impl FnMut(
 
 /// `$PORT`, if it is a port.
 fn own_port(inherited: &Inherited) -> u16 {
-    let port = inherited.get("PORT").and_then(OsStr::to_str).and_then(|port| port.parse().ok());
-    port.filter(|port| *port > 0).unwrap_or(USUAL_PORT)
+    inherited.get("PORT").and_then(port_number).unwrap_or(USUAL_PORT)
 }
 
 /// A port that nobody listens on just now.

@@ -1,5 +1,6 @@
 //! The questions that are under way: asked beside the loop, answered to it.
 
+use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::sys::interfaces;
 const AFTER_A_FAILURE: Duration = Duration::from_millis(20);
 
 /// The port of a check, and of an app, when nobody says another one.
-const USUAL_PORT: u16 = 8080;
+pub(super) const USUAL_PORT: u16 = 8080;
 
 /// An answer, and which check's.
 pub(super) type Answered = (Check, Answer);
@@ -141,16 +142,17 @@ fn port_of(main: &Member, inherited: &Inherited) -> Result<u16, String> {
     let port = inherited.seen_by(main, "PORT");
     match port.filter(|port| !port.is_empty()) {
         None => Ok(USUAL_PORT),
-        Some(port) => port
-            .to_str()
-            .and_then(|port| port.parse().ok())
-            .filter(|port| *port > 0)
-            .ok_or_else(|| {
-                format!(
-                    "the port of {}'s health check is $PORT, which is no port number; set it, or \
+        Some(port) => port_number(port).ok_or_else(|| {
+            format!(
+                "the port of {}'s health check is $PORT, which is no port number; set it, or \
                      write `port` in the check",
-                    main.name
-                )
-            }),
+                main.name
+            )
+        }),
     }
+}
+
+/// The port that a variable holds, if it is one.
+pub(super) fn port_number(text: &OsStr) -> Option<u16> {
+    text.to_str()?.parse().ok().filter(|port| *port > 0)
 }
