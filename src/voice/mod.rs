@@ -47,8 +47,9 @@ use take::Turn;
 /// At the end the flush is given up after this long without progress.
 pub const FLUSH_WITHOUT_PROGRESS: Duration = Duration::from_millis(250);
 
-/// So long a reader has for the line that something was given up.
-const LAST_GLANCE: Duration = Duration::from_millis(10);
+/// So long the line has that something was given up: a reader who is there takes it at once, but on a
+/// busy machine the thread has to get its turn.
+const LAST_GLANCE: Duration = Duration::from_millis(100);
 
 /// What the voice sounds like.
 #[derive(Clone, Copy, Debug)]
