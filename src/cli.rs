@@ -180,7 +180,7 @@ pub struct Run {
         long,
         value_name = "FORMAT",
         help = "How the members' output is passed on: text (name | line), json (an object a line), \
-                raw (as it is, untouched), auto [default: auto: text on a terminal when there are \
+                cf (as cf logs shows it), raw (as it is, untouched), auto [default: auto: text on a terminal when there are \
                 sidecars, else raw]"
     )]
     pub log_format: Option<String>,

@@ -77,11 +77,12 @@ fn run(args: &cli::Run) -> Result<u8> {
         colours: colours(args)?,
         terminals: !args.no_pty,
         port: args.port,
+        instance: fateshare::run::instance(None, 0),
     };
     let loaded = load::launch(&args.target, &load::overlay(&args.target)?)?;
     let Reading { launch, warnings } = loaded.reading;
     let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
-    fateshare::run::run(&launch, &warnings, settings)
+    Ok(fateshare::run::run(&launch, &warnings, &settings)?.code)
 }
 
 /// Shows what would run; problems of the spec are errors, those of this machine warnings.
@@ -136,11 +137,11 @@ fn log_format(args: &cli::Run) -> Result<Option<Format>> {
         "raw" => Format::Raw,
         "text" => Format::Text,
         "json" => Format::Json,
-        "cf" => {
-            return Err(anyhow!("{from}: cf is not supported yet; use auto, text, raw or json"));
-        }
+        "cf" => Format::CloudFoundry,
         _ => {
-            return Err(anyhow!("{from}: no such format: {format:?}; use auto, text, raw or json"));
+            return Err(anyhow!(
+                "{from}: no such format: {format:?}; use auto, text, raw, json or cf"
+            ));
         }
     }))
 }

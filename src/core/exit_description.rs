@@ -8,9 +8,15 @@ use super::verdict::{Cause, MemberEnd};
 use crate::spec::{Launch, Platform};
 
 /// The platform's words for this cause, where the platform is played; `None` also where it would say
-/// nothing: after a stop request, and for what only we could not do.
+/// nothing: see [`description`].
 pub fn exit_description(launch: &Launch, cause: &Cause) -> Option<String> {
     let Some(Platform::CloudFoundry { .. }) = launch.platform else { return None };
+    description(launch, cause)
+}
+
+/// The platform's words for this cause; `None` where it would say nothing: after a stop request, and
+/// for what only we could not do.
+pub(super) fn description(launch: &Launch, cause: &Cause) -> Option<String> {
     match cause {
         Cause::MemberEnded(end) => Some(member_ended(launch, end)),
         Cause::Unhealthy(unhealthy) => Some(match unhealthy.before {
@@ -19,31 +25,39 @@ pub fn exit_description(launch: &Launch, cause: &Cause) -> Option<String> {
             }
             Before::Healthy => format!("Instance became unhealthy: {}", unhealthy.reason),
         }),
-        Cause::StopRequest(_)
-        | Cause::CannotStart(_)
-        | Cause::ProfileExited(_)
-        | Cause::OwnFailure(_) => None,
+        // There every member runs the scripts, and the first to exit is as good as any other.
+        Cause::ProfileExited(code) => {
+            Some(exits(launch, &[(MemberId::MAIN, Status::Exited(*code))], false))
+        }
+        Cause::StopRequest(_) | Cause::CannotStart(_) | Cause::OwnFailure(_) => None,
     }
 }
 
-/// The failures of all that ended by themselves, joined. One that ended with 0 is a crash too, and the
-/// platform does not say whose: we do.
+/// The ends of all that ended by themselves.
 fn member_ended(launch: &Launch, end: &MemberEnd) -> String {
-    let all = [(end.member, end.status)].into_iter().chain(end.together.iter().copied());
-    let (zeros, failures): (Vec<_>, Vec<_>) = all.partition(|(_, it)| *it == Status::SUCCESS);
+    let mut all = vec![(end.member, end.status)];
+    all.extend(&end.together);
+    exits(launch, &all, end.out_of_memory)
+}
+
+/// The failures, joined. One that ended with 0 is a crash too, and the platform does not say whose: we
+/// do.
+fn exits(launch: &Launch, ends: &[(MemberId, Status)], out_of_memory: bool) -> String {
+    let (zeros, failures): (Vec<_>, Vec<_>) =
+        ends.iter().partition(|(_, it)| *it == Status::SUCCESS);
     if failures.is_empty() {
         let names: Vec<String> = zeros.iter().map(|(member, _)| source(launch, *member)).collect();
         return format!("Codependent step exited ({}: exited with 0)", names.join(", "));
     }
-    let memory = if end.out_of_memory { " (out of memory)" } else { "" };
+    let memory = if out_of_memory { " (out of memory)" } else { "" };
     let failures = failures.iter().map(|(member, status)| {
         format!("{}: Exited with status {}{memory}", source(launch, *member), status.code())
     });
     failures.collect::<Vec<_>>().join("; ")
 }
 
-/// What the platform calls a member in its logs.
-fn source(launch: &Launch, member: MemberId) -> String {
+/// What the platform calls a member in its logs: `APP/PROC/WEB/SIDECAR/CONFIG-SERVER`.
+pub fn source(launch: &Launch, member: MemberId) -> String {
     let name = |at: usize| launch.members.get(at).map_or("?", |it| it.name.as_str()).to_uppercase();
     let main = name(MemberId::MAIN.index());
     match member {
@@ -53,7 +67,7 @@ fn source(launch: &Launch, member: MemberId) -> String {
 }
 
 /// A duration as Go writes it: `1m0s`.
-fn go(time: Duration) -> String {
+pub(super) fn go(time: Duration) -> String {
     let (minutes, seconds) = (time.as_secs() / 60, time.as_secs() % 60);
     match (minutes, time.subsec_millis()) {
         (0, 0) => format!("{seconds}s"),

@@ -360,7 +360,8 @@ impl Group {
             } else {
                 EndMeaning::Together
             };
-            let entry = MemberEnded { member, pid, status, lived, meaning };
+            let out_of_memory = ends.out_of_memory;
+            let entry = MemberEnded { member, pid, status, lived, meaning, out_of_memory };
             out.push(Action::Record(Happening::Ended(entry)));
         }
         if let Some(end) = end_of_culprit {

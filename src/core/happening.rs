@@ -116,6 +116,8 @@ pub struct MemberEnded {
     pub lived: Duration,
     /// What its end means.
     pub meaning: EndMeaning,
+    /// Whether the container ran out of memory in the same wake-up.
+    pub out_of_memory: bool,
 }
 
 /// What the end of a member's leader means to the group.

@@ -36,7 +36,10 @@ mod ids;
 mod jobs;
 mod killing;
 mod opening;
+mod outcome;
 mod plan;
+mod platform_log;
+mod restart;
 mod sentences;
 mod stragglers;
 mod teardown;
@@ -49,7 +52,7 @@ pub use event::{
     TICK, Target, Unhealthy, Windows,
 };
 pub use exit::{MainEnd, NOT_EXECUTABLE, NOT_FOUND, OWN_FAILURE, exit_code};
-pub use exit_description::exit_description;
+pub use exit_description::{exit_description, source};
 pub use forward::{forwarded, wanted};
 pub use group::{Group, State};
 pub use happening::{
@@ -59,7 +62,10 @@ pub use happening::{
 pub use ids::{MemberId, Moment, Pid, ProcessKey, Status};
 pub use killing::{GIVE_UP_AFTER, LEAVE_AFTER, WAVE_EVERY};
 pub use opening::{opening, profile_scripts};
+pub use outcome::{End, Outcome};
 pub use plan::{CheckPlan, MemberPlan, Plan};
+pub use platform_log::{Context, Instance, LogLine, PlatformLog, created};
+pub use restart::{FORGIVEN_AFTER, crash_count, restart_delay};
 pub use sentences::{Importance, Line, render, span};
 pub use teardown::HURRY_AFTER;
 pub use timers::Timer;

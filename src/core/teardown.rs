@@ -283,7 +283,8 @@ impl Group {
                 teardown.denied.remove(&pid);
             }
             let lived = now.since(since);
-            let entry = MemberEnded { member, pid, status, lived, meaning };
+            let out_of_memory = ends.out_of_memory;
+            let entry = MemberEnded { member, pid, status, lived, meaning, out_of_memory };
             out.push(Action::Record(Happening::Ended(entry)));
         }
     }

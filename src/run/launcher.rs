@@ -12,7 +12,25 @@ use serde_json::{Value, json};
 
 use super::inherited::{Changes, Inherited};
 use super::probes::{USUAL_PORT, port_number};
+use crate::core::Instance;
 use crate::spec::{Launch, Platform};
+
+/// The next life of an app's instance, after so many crashes: with a GUID of its own, unless one is
+/// told. `app` and `version` stay as they are once they are known.
+pub fn instance(before: Option<&Instance>, crashes: u32) -> Instance {
+    let told = |name: &str| std::env::var(name).ok().filter(|guid| !guid.is_empty());
+    let application = told("VCAP_APPLICATION");
+    let application: Option<Value> = application.and_then(|it| serde_json::from_str(&it).ok());
+    let known = |name: &str| Some(application.as_ref()?[name].as_str()?.to_owned());
+    let app = || known("application_id").unwrap_or_else(guid);
+    let version = || known("application_version").unwrap_or_else(guid);
+    Instance {
+        app: before.map_or_else(app, |before| before.app.clone()),
+        version: before.map_or_else(version, |before| before.version.clone()),
+        guid: told("CF_INSTANCE_GUID").or_else(|| told("INSTANCE_GUID")).unwrap_or_else(guid),
+        crashes,
+    }
+}
 
 /// Plays the launcher, unless one has run: then `VCAP_APPLICATION` is there, nothing is touched, and
 /// no profile script runs again. The error is a sentence.
@@ -20,6 +38,7 @@ pub(super) fn play(
     launch: &mut Launch,
     inherited: &Inherited,
     port: Option<u16>,
+    guid: &str,
 ) -> Result<(), String> {
     let Some(Platform::CloudFoundry { application }) = launch.platform.clone() else {
         return match port {
@@ -53,7 +72,6 @@ pub(super) fn play(
     let app = launch.profile.clone().or_else(|| main.working_dir.clone());
     // What is beside a directory is not told by its name where that ends in `..` or is a link.
     let app = app.map(|app| app.canonicalize().unwrap_or(app));
-    let guid = guid();
     // Of a process of which nothing is said, there is nothing to share.
     let memories = launch.members.iter().filter_map(|it| it.memory);
     let whole = main.memory.map_or(0, |_| memories.fold(0, u64::saturating_add));
@@ -71,7 +89,7 @@ pub(super) fn play(
                 tell(name, value);
             }
         };
-        let about = About { application: application.as_deref(), kind: &kind, guid: &guid, port };
+        let about = About { application: application.as_deref(), kind: &kind, guid, port };
         tell_unset("VCAP_APPLICATION", about.application(memory).to_string());
         tell_unset("VCAP_SERVICES", "{}".to_owned());
         tell_unset("VCAP_APP_HOST", "0.0.0.0".to_owned());

@@ -15,13 +15,15 @@ mod probes;
 mod profile;
 mod wait;
 
+pub use launcher::instance;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::core::{self, Group, JobControl, Plan, SpawnFailure};
-use crate::spec::Launch;
+use crate::core::{self, Group, Instance, JobControl, MemberId, Outcome, Plan, SpawnFailure};
+use crate::spec::{Launch, Member};
 use crate::sys::output::Which;
 use crate::sys::process::{self, Role};
 use crate::sys::signals::{self, Signals};
@@ -30,6 +32,7 @@ use crate::sys::terminal::{self, Session, Terminal};
 use crate::sys::{descriptors, memory};
 use crate::voice::format::{Colours, Format};
 use crate::voice::{Level, Style, Voice};
+use history::History;
 use inherited::Inherited;
 use jobs::Jobs;
 use outputs::Outputs;
@@ -45,7 +48,7 @@ const LEAST_FLUSH: Duration = Duration::from_millis(100);
 const LONGEST_FLUSH: Duration = Duration::from_secs(1);
 
 /// How a run is seen from outside: what the command line and the environment say besides the spec.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How much we say ourselves.
     pub level: Level,
@@ -58,10 +61,12 @@ pub struct Settings {
     pub terminals: bool,
     /// The port that the app is told where a platform's launcher is played; 0 for a free one.
     pub port: Option<u16>,
+    /// Which life of the app this is, for the platform that is played.
+    pub instance: Instance,
 }
 
 impl Settings {
-    fn style(self, launch: &Launch) -> Style {
+    fn style(&self, launch: &Launch) -> Style {
         let told_apart = Which::Stdout.is_terminal() && launch.members.len() > 1;
         let fitting = if told_apart { Format::Text } else { Format::Raw };
         let format = self.format.unwrap_or(fitting);
@@ -87,7 +92,7 @@ pub struct Look {
 /// says of the spec. Starts nothing.
 pub fn look(launch: &mut Launch) -> Look {
     let inherited = Inherited::read();
-    let told = launcher::play(launch, &inherited, None);
+    let told = launcher::play(launch, &inherited, None, "");
     let mut lacks = prepare::prepare(launch, &inherited).err().unwrap_or_default();
     for told in [told, probes::fill_in_ports(launch, &inherited)] {
         let reason = told.err();
@@ -97,43 +102,52 @@ pub fn look(launch: &mut Launch) -> Look {
     Look { lacks, scripts }
 }
 
-/// Runs the group until nothing is left of it, and gives the exit code.
+/// Runs the group until nothing is left of it, and gives the exit code with what came of it.
 ///
 /// All signals must be blocked (see [`signals::block_all`]); they are unblocked when they can be
 /// answered. Fails only before anything was started.
-pub fn run(launch: &Launch, warnings: &[String], settings: Settings) -> Result<u8> {
+pub fn run(launch: &Launch, warnings: &[String], settings: &Settings) -> Result<Outcome> {
     let role = process::adopt_orphans().context("cannot adopt orphans (PR_SET_CHILD_SUBREAPER)")?;
     descriptors::close_inherited_on_exec()
         .context("cannot keep inherited descriptors from members")?;
     let inherited = Inherited::read();
     let style = settings.style(launch);
-    let names = launch.members.iter().map(|member| member.name.clone());
-    let voice = Voice::start(style, names.collect());
+    let voice = Voice::start(style, names(launch, style.format));
     tracing::error!(target: crate::voice::ALWAYS, "{}", core::opening(launch));
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     let mut launch = launch.clone();
-    let ended = launcher::play(&mut launch, &inherited, settings.port)
+    let ended = launcher::play(&mut launch, &inherited, settings.port, &settings.instance.guid)
         .and_then(|()| probes::fill_in_ports(&mut launch, &inherited))
         .map_err(|reason| anyhow!(reason))
         .and_then(|()| live(&launch, settings, role, inherited, style, &voice));
     Ok(ended.unwrap_or_else(|error| {
         tracing::error!("{error:#}");
         voice.flush(LONGEST_FLUSH);
-        core::OWN_FAILURE
+        Outcome::never_begun(core::OWN_FAILURE)
     }))
+}
+
+/// What members are called where their output is relayed.
+fn names(launch: &Launch, format: Format) -> Vec<String> {
+    let members = MemberId::all(launch.members.len()).zip(&launch.members);
+    let name = |(id, member): (MemberId, &Member)| match format {
+        Format::CloudFoundry => core::source(launch, id),
+        Format::Raw | Format::Text | Format::Json => member.name.clone(),
+    };
+    members.map(name).collect()
 }
 
 /// The group's whole life. Fails only before anything was started.
 fn live(
     launch: &Launch,
-    settings: Settings,
+    settings: &Settings,
     role: Role,
     inherited: Inherited,
     style: Style,
     voice: &Voice,
-) -> Result<u8> {
+) -> Result<Outcome> {
     let limit = descriptors::raise_limit().unwrap_or_else(|error| {
         tracing::warn!("cannot raise the limit on open descriptors: {error}");
         None
@@ -176,6 +190,7 @@ fn live(
             inherited,
             signals,
             spawner,
+            history: History::new(voice, style.format, &settings.instance),
         },
     );
     shell.start();
@@ -186,5 +201,5 @@ fn live(
     let left = shell.leave_by().map_or(LONGEST_FLUSH, |by| by.since(now));
     let longest = if relayed { left } else { left.min(LONGEST_FLUSH) };
     voice.finish(longest.max(LEAST_FLUSH), relayed);
-    Ok(code)
+    Ok(shell.outcome(code))
 }

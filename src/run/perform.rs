@@ -13,8 +13,8 @@ use super::prepare::{self, Prepared};
 use super::probes::{Answered, Probes};
 use super::profile::Scripts;
 use crate::core::{
-    Action, Event, Group, MemberId, Moment, OVERSLEPT, Pid, Received, Sender, SignalFailure,
-    SpawnFailure, State, Stopped, Target,
+    Action, Event, Group, MemberId, Moment, OVERSLEPT, Outcome, Pid, Received, Sender,
+    SignalFailure, SpawnFailure, State, Stopped, Target,
 };
 use crate::spec::{Launch, Signal};
 use crate::sys::descendants::{self, Known};
@@ -43,6 +43,7 @@ pub(super) struct Means {
     pub(super) inherited: Inherited,
     pub(super) signals: Signals,
     pub(super) spawner: Spawner,
+    pub(super) history: History,
 }
 
 /// A group's core with everything that it needs to act.
@@ -83,7 +84,7 @@ pub(super) struct Shell<'a> {
 
 impl<'a> Shell<'a> {
     pub(super) fn new(launch: &'a Launch, group: Group, means: Means) -> Self {
-        let Means { around, jobs, outputs, probes, inherited, signals, spawner } = means;
+        let Means { around, jobs, outputs, probes, inherited, signals, spawner, history } = means;
         Self {
             launch: Cow::Borrowed(launch),
             group,
@@ -101,7 +102,7 @@ impl<'a> Shell<'a> {
             outputs,
             probes,
             answered: Vec::new(),
-            history: History::default(),
+            history,
             begin: clock::monotonic(),
             unreaped: true,
             failures: BTreeSet::new(),
@@ -138,6 +139,11 @@ impl<'a> Shell<'a> {
     /// The exit code, once the group is over.
     pub(super) fn code(&self) -> Option<u8> {
         self.code
+    }
+
+    /// What came of the group that ended with this code.
+    pub(super) fn outcome(&self, code: u8) -> Outcome {
+        self.history.outcome(&self.launch, code)
     }
 
     pub(super) fn now(&self) -> Moment {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::format::{Colours, Format, Frame};
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Whose};
 use super::lines::{End, Line};
 use super::out::Out;
 use crate::sys::clock;
@@ -49,8 +49,10 @@ impl Alone {
                 let Some(said) = inbox.try_take() else { return progress };
                 rest.line = Out::default();
                 let line = Line { bytes: &said.text, end: End::Newline };
-                self.frame.prefix(&mut rest.prefix, said.at);
-                self.frame.append(&mut rest.line, &rest.prefix, line);
+                let platform = Frame::platform();
+                let frame = if said.whose == Whose::Ours { &self.frame } else { &platform };
+                frame.prefix(&mut rest.prefix, said.at);
+                frame.append(&mut rest.line, &rest.prefix, line);
                 (rest.written, rest.tries) = (0, 0);
             }
             let left = limit.saturating_sub(clock::monotonic().saturating_sub(begin));

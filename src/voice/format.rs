@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::json;
-use super::lines::{End, Line};
+use super::lines::{End, Ends, Line};
 use super::out::Out;
 
 /// How the members' output is passed on, and what our own lines look like.
@@ -15,6 +15,15 @@ pub enum Format {
     Text,
     /// One object a line.
     Json,
+    /// As `cf logs` shows it: `TIME [APP/PROC/WEB/0] OUT line`.
+    CloudFoundry,
+}
+
+impl Format {
+    /// What ends a line of a member.
+    pub(super) fn ends(self) -> Ends {
+        if self == Self::CloudFoundry { Ends::NewlineOrReturn } else { Ends::Newline }
+    }
 }
 
 /// Which of a member's two outputs.
@@ -46,6 +55,12 @@ const WIDEST: usize = 32;
 /// bright. No red: that means an error.
 const COLOURS: [u8; 10] = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94];
 
+const RED: &[u8] = b"\x1b[31m";
+const PLAIN: &[u8] = b"\x1b[0m";
+
+/// So much of a timestamp goes down to hundredths of a second: what `cf logs` shows.
+const HUNDREDTHS: usize = "2026-11-25T15:12:01.00".len();
+
 /// Whether labels have colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
@@ -59,8 +74,10 @@ pub enum Colours {
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     format: Format,
-    /// Before the message; in JSON behind the time.
+    /// Before the message; in JSON and for Cloud Foundry behind the time.
     head: Vec<u8>,
+    /// For Cloud Foundry: whether the line is red.
+    red: bool,
 }
 
 impl Frame {
@@ -78,7 +95,20 @@ impl Frame {
             }
             Colours::None => format!("{label} "),
         };
-        Self { format: Format::Text, head: head.into_bytes() }
+        Self { format: Format::Text, head: head.into_bytes(), red: false }
+    }
+
+    /// ` [APP/PROC/WEB/0] OUT `; errors are red, where there are colours.
+    pub(super) fn cloud_foundry(source: &str, stream: Stream, colours: Colours) -> Self {
+        let kind = if stream == Stream::Stdout { "OUT" } else { "ERR" };
+        let red = stream == Stream::Stderr && colours == Colours::Some;
+        let head = format!(" [{source}/0] {kind} ").into_bytes();
+        Self { format: Format::CloudFoundry, head, red }
+    }
+
+    /// For lines of the platform itself, which bring along where they are from.
+    pub(super) fn platform() -> Self {
+        Self { format: Format::CloudFoundry, head: b" ".to_vec(), red: false }
     }
 
     /// Everything of an object between time and message.
@@ -89,36 +119,63 @@ impl Frame {
         head.extend(b"\",\"stream\":\"");
         head.extend(stream.name().as_bytes());
         head.extend(b"\",\"message\":\"");
-        Self { format: Format::Json, head: head.bytes().to_vec() }
+        Self { format: Format::Json, head: head.bytes().to_vec(), red: false }
     }
 
     /// For what we say ourselves.
     pub(super) fn ours(format: Format, colours: Colours) -> Self {
         let head: &[u8] = match (format, colours) {
             (Format::Json, _) => return Self::json("fateshare", Stream::Stderr),
+            // Its own words are no error of the app's.
+            (Format::CloudFoundry, _) => {
+                return Self::cloud_foundry("FATESHARE", Stream::Stdout, Colours::None);
+            }
             // A member may have left a colour on.
             (Format::Text, Colours::Some) => b"\x1b[0mfateshare: ",
             (Format::Text, Colours::None) | (Format::Raw, _) => b"fateshare: ",
         };
-        Self { format, head: head.to_vec() }
+        Self { format, head: head.to_vec(), red: false }
+    }
+
+    /// Whether something may follow when nobody writes any more: the member's last words.
+    pub(super) fn goes_on(&self) -> bool {
+        self.format == Format::CloudFoundry
     }
 
     /// Writes what comes before each line of the same moment.
     pub(super) fn prefix(&self, prefix: &mut Vec<u8>, since_1970: Duration) {
         prefix.clear();
-        if self.format == Format::Json {
-            prefix.extend_from_slice(b"{\"time\":\"");
-            prefix.extend_from_slice(timestamp(since_1970).as_bytes());
+        match self.format {
+            Format::Json => {
+                prefix.extend_from_slice(b"{\"time\":\"");
+                prefix.extend_from_slice(timestamp(since_1970).as_bytes());
+            }
+            Format::CloudFoundry => {
+                if self.red {
+                    prefix.extend_from_slice(RED);
+                }
+                // The time zone is ours to choose: a container has none.
+                let text = timestamp(since_1970);
+                prefix.extend_from_slice(&text.as_bytes()[..HUNDREDTHS]);
+                prefix.extend_from_slice(b"+0000");
+            }
+            Format::Raw | Format::Text => {}
         }
         prefix.extend_from_slice(&self.head);
     }
 
     /// Appends a line with its [`prefix`](Self::prefix) and its end. Which is always one: parts of a line that was too long are lines
-    /// of their own, in JSON marked as `partial`.
+    /// of their own, in JSON marked as `partial`. Cloud Foundry drops empty lines.
     pub(super) fn append(&self, out: &mut Out, prefix: &[u8], line: Line<'_>) {
+        if self.format == Format::CloudFoundry && line.bytes.is_empty() {
+            return;
+        }
         out.extend(prefix);
         if self.format != Format::Json {
             out.extend(line.bytes);
+            if self.red {
+                out.extend(PLAIN);
+            }
             out.push(b'\n');
             return;
         }
@@ -194,6 +251,26 @@ mod tests {
         let message = line(&frame, b" {\"a\": [1]}", End::Newline);
         assert!(message.ends_with(",\"message\":\" {\\\"a\\\": [1]}\",\"data\":{\"a\": [1]}}\n"));
         assert!(line(&frame, b"a", End::Split).ends_with("\"message\":\"a\",\"partial\":true}\n"));
+    }
+
+    #[test]
+    fn cloud_foundrys_form_is_that_of_cf_logs() {
+        let shown = |stream, colours, text: &str| {
+            let frame = Frame::cloud_foundry("APP/PROC/WEB", stream, colours);
+            line(&frame, text.as_bytes(), End::Newline)
+        };
+        let out = shown(Stream::Stdout, Colours::Some, "hi");
+        assert_eq!(out, "2025-11-25T15:12:01.00+0000 [APP/PROC/WEB/0] OUT hi\n");
+        let err = shown(Stream::Stderr, Colours::None, "hi");
+        assert_eq!(err, "2025-11-25T15:12:01.00+0000 [APP/PROC/WEB/0] ERR hi\n");
+        let red = shown(Stream::Stderr, Colours::Some, "hi");
+        assert_eq!(red, format!("\x1b[31m{}\x1b[0m\n", err.trim_end()));
+        assert_eq!(shown(Stream::Stdout, Colours::None, ""), "", "empty lines are dropped");
+        let ours = Frame::ours(Format::CloudFoundry, Colours::Some);
+        let ours = line(&ours, b"web exited", End::Newline);
+        assert_eq!(ours, "2025-11-25T15:12:01.00+0000 [FATESHARE/0] OUT web exited\n");
+        let cell = line(&Frame::platform(), b"[CELL/0] OUT Container became healthy", End::Newline);
+        assert!(cell.starts_with("2025-11-25T15:12:01.00+0000 [CELL/0] OUT Cont"), "{cell}");
     }
 
     #[test]

@@ -35,6 +35,25 @@ pub(super) struct Said {
     /// When it was said, since 1970.
     pub(super) at: Duration,
     pub(super) text: Vec<u8>,
+    pub(super) whose: Whose,
+}
+
+/// Whose words a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Ours.
+    Ours,
+    /// Those of the platform that is played.
+    Platform,
+}
+
+/// What comes on a member's standard output behind all that it wrote before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LastWords {
+    pub(super) member: usize,
+    /// When, since 1970.
+    pub(super) at: Duration,
+    pub(super) text: Vec<u8>,
 }
 
 /// An output of a member that is to be relayed.
@@ -67,6 +86,7 @@ struct State {
     /// Whether a line that was taken is not written yet.
     writing: bool,
     outputs: Vec<Output>,
+    last_words: Vec<LastWords>,
     /// So many lines were there before the first of these.
     older: usize,
     last: Last,
@@ -102,7 +122,7 @@ impl State {
         let dropped = std::mem::take(&mut self.dropped);
         let text =
             format!("{dropped} of its own messages were dropped: standard error was not read");
-        Some(Said { at: clock::since_1970(), text: text.into_bytes() })
+        Some(Said { at: clock::since_1970(), text: text.into_bytes(), whose: Whose::Ours })
     }
 
     fn is_empty(&self) -> bool {
@@ -122,17 +142,29 @@ impl Inbox {
     }
 
     /// Adds a line, or counts it if too much is waiting.
-    pub(super) fn put(&self, text: &[u8], weight: Weight) {
+    pub(super) fn put(&self, text: &[u8], weight: Weight, whose: Whose) {
         let at = clock::since_1970();
         let mut state = self.lock();
         if weight == Weight::Ordinary && state.bytes + text.len() > LARGEST {
             state.dropped += 1;
         } else {
             state.bytes += text.len();
-            state.lines.push_back(Said { at, text: text.to_vec() });
+            state.lines.push_back(Said { at, text: text.to_vec(), whose });
         }
         drop(state);
         self.wake();
+    }
+
+    /// Adds what comes behind all that a member has written to its standard output.
+    pub(super) fn put_last_words(&self, member: usize, text: &str) {
+        let (at, text) = (clock::since_1970(), text.as_bytes().to_vec());
+        self.lock().last_words.push(LastWords { member, at, text });
+        self.wake();
+    }
+
+    /// What was added so since.
+    pub(super) fn take_last_words(&self) -> Vec<LastWords> {
+        std::mem::take(&mut self.lock().last_words)
     }
 
     /// Adds an output. `watch` is called with the lock held: the thread must not hear of an output
@@ -273,8 +305,8 @@ mod tests {
     #[test]
     fn lines_come_out_in_their_order() {
         let inbox = Inbox::default();
-        inbox.put(b"one\n", Weight::Ordinary);
-        inbox.put(b"two\n", Weight::Always);
+        inbox.put(b"one\n", Weight::Ordinary, Whose::Ours);
+        inbox.put(b"two\n", Weight::Always, Whose::Ours);
         assert_eq!(take(&inbox), b"one\n");
         assert_eq!(take(&inbox), b"two\n");
     }
@@ -284,23 +316,23 @@ mod tests {
         let inbox = Inbox::default();
         let line = vec![b'x'; LARGEST / 2];
         for _ in 0..5 {
-            inbox.put(&line, Weight::Ordinary);
+            inbox.put(&line, Weight::Ordinary, Whose::Ours);
         }
-        inbox.put(b"the verdict\n", Weight::Always);
+        inbox.put(b"the verdict\n", Weight::Always, Whose::Ours);
         assert_eq!(take(&inbox).len(), line.len());
         assert_eq!(take(&inbox).len(), line.len());
         assert_eq!(take(&inbox), b"the verdict\n", "what always matters is never dropped");
         let text = String::from_utf8(take(&inbox)).expect("our own text");
         assert!(text.starts_with("3 of its own messages were dropped"), "{text}");
-        inbox.put(b"again\n", Weight::Ordinary);
+        inbox.put(b"again\n", Weight::Ordinary, Whose::Ours);
         assert_eq!(take(&inbox), b"again\n");
     }
 
     #[test]
     fn a_flush_ends_when_the_last_line_is_written() {
         let inbox = Arc::new(Inbox::default());
-        inbox.put(b"one\n", Weight::Ordinary);
-        inbox.put(b"two\n", Weight::Ordinary);
+        inbox.put(b"one\n", Weight::Ordinary, Whose::Ours);
+        inbox.put(b"two\n", Weight::Ordinary, Whose::Ours);
         let writer = Arc::clone(&inbox);
         let thread = thread::spawn(move || {
             for _ in 0..2 {
@@ -318,7 +350,7 @@ mod tests {
     #[test]
     fn a_flush_gives_up_when_nothing_moves() {
         let inbox = Inbox::default();
-        inbox.put(b"one\n", Weight::Ordinary);
+        inbox.put(b"one\n", Weight::Ordinary, Whose::Ours);
         take(&inbox);
         // Nobody writes: it comes back all the same.
         inbox.wait_until_empty(Duration::from_millis(20), Duration::from_mins(1));
@@ -328,7 +360,7 @@ mod tests {
     #[test]
     fn a_reader_that_takes_drop_by_drop_does_not_hold_a_flush_for_ever() {
         let inbox = Arc::new(Inbox::default());
-        inbox.put(b"one\n", Weight::Always);
+        inbox.put(b"one\n", Weight::Always, Whose::Ours);
         let writer = Arc::clone(&inbox);
         // It is left behind, as the writing thread is: there is progress for ever.
         thread::spawn(move || {

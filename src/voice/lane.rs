@@ -4,6 +4,9 @@
 //! read for it until that is out. So a slow reader slows the members that it does not keep up with,
 //! and nobody else.
 
+mod ending;
+
+use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,7 +17,7 @@ use memchr::memchr_iter;
 
 use super::counters::{Counted, Counters};
 use super::format::Frame;
-use super::inbox::{Inbox, Said};
+use super::inbox::{Inbox, LastWords, Said};
 use super::lines::{End, Line, Splitter};
 use super::out::Out;
 use super::take::{Take, Turn, Written, whole_lines};
@@ -32,13 +35,6 @@ const WRITE_AT_ONCE: usize = 48 * 1024;
 
 /// So much is kept of memory that was used; the rest goes back when nothing happens any more.
 const KEPT: usize = 8 * 1024;
-
-/// At the end a reader that takes so much goes on, though there is no room for another page yet.
-const LEAST_TAKEN: usize = 1024;
-
-/// At the end so much is read from one output at most. No pipe holds more, unless the kernel was
-/// told so: what comes afterwards is from somebody who is no member.
-const LAST_READ: usize = 1024 * 1024;
 
 /// An output of a member on its way to this lane.
 #[derive(Debug)]
@@ -89,6 +85,8 @@ pub(super) struct Lane<S = Sink> {
     /// At the end: the output that is read to its end, and how much of it is.
     last: (usize, usize),
     is_drained: bool,
+    /// What comes behind all that a member has written, with what belongs around it.
+    last_words: VecDeque<(Frame, LastWords)>,
     inbox: Arc<Inbox>,
     /// Why what goes here is lost, and whether that was said.
     failure: Option<String>,
@@ -134,6 +132,7 @@ impl<S: Take> Lane<S> {
             held_up: Duration::ZERO,
             last: (0, 0),
             is_drained: false,
+            last_words: VecDeque::new(),
             inbox,
             failure: None,
         })
@@ -232,6 +231,12 @@ impl<S: Take> Lane<S> {
 
     /// Nobody writes to it any more.
     fn close(&mut self, number: usize) {
+        if let Some(Some(relayed)) = self.streams.get(number)
+            && relayed.frame.goes_on()
+        {
+            self.outputs.remove(&relayed.ours);
+            return;
+        }
         self.finish_line(number);
         if let Some(relayed) = self.streams.get_mut(number).and_then(Option::take) {
             self.outputs.remove(&relayed.ours);
@@ -373,54 +378,15 @@ impl<S: Take> Lane<S> {
         Some((self.sink.name(), self.failure.as_deref()?))
     }
 
-    /// Nothing will be written any more: takes what members have left in their outputs, whoever
-    /// still holds one open. Says whether everything is out.
-    pub(super) fn drain(&mut self) -> Written {
-        loop {
-            if self.work_off() == Written::Stalled {
-                return Written::Stalled;
-            }
-            let (number, so_far) = self.last;
-            if number >= self.streams.len() {
-                self.is_drained = true;
-                return self.push(usize::MAX);
-            }
-            if self.turn_to(number) == Written::Stalled {
-                return Written::Stalled;
-            }
-            let read = self.read(number, LAST_READ.saturating_sub(so_far));
-            if read > 0 {
-                self.last = (number, so_far + read);
-            } else {
-                self.finish_line(number);
-                self.last = (number + 1, 0);
-            }
-        }
-    }
-
     /// Whether the reader takes nothing now.
     pub(super) fn is_stalled(&self) -> bool {
         self.stalled_since.is_some()
     }
 
-    /// Notes as progress what the reader has taken, be it too little to write anything more: but no
-    /// trickle, with which it would never have everything in time.
-    pub(super) fn look_at_reader(&mut self) {
-        let now = self.stalled_since.and_then(|_| self.sink.unread());
-        match (self.unread, now) {
-            (Some(before), Some(now)) if before.saturating_sub(now) >= LEAST_TAKEN => {
-                self.inbox.progress();
-                self.unread = Some(now);
-            }
-            // Less: more may follow.
-            (Some(before), Some(now)) if now <= before => {}
-            (_, now) => self.unread = now,
-        }
-    }
-
-    /// Whether it can go on at once: something that was read waits for nothing.
+    /// Whether it can go on at once: something that was read, or is to be said, waits for nothing.
     pub(super) fn has_work(&self) -> bool {
-        self.piece.is_some() && self.stalled_since.is_none()
+        let any = self.piece.is_some() || !self.last_words.is_empty();
+        any && self.stalled_since.is_none()
     }
 
     /// Whether it holds memory that it does not need while nothing happens.

@@ -11,8 +11,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::counters::{Counted, Counters};
-use super::format::{Colours, Frame, Stream};
-use super::inbox::{Inbox, Said};
+use super::format::{Colours, Format, Frame, Stream};
+use super::inbox::{Inbox, LastWords, Said, Whose};
 use super::lane::{Lane, Relayed};
 use super::lines::{LONGEST, Splitter};
 use super::take::{Take, Written};
@@ -300,11 +300,8 @@ proptest! {
     }
 }
 
-#[test]
-fn a_line_of_ours_comes_between_lines_of_a_member() {
-    // The reader stalls in the middle of a long line, and takes it when we have something to say.
-    let moods = vec![Mood::Takes(100), Mood::Stalls];
-    let text = b"0123456789\n".repeat(5_000);
+/// A lane that relays one pipe with this frame, and the pipe's other end.
+fn alone(moods: Vec<Mood>, frame: Frame, splitter: Splitter) -> (Lane<Reader>, File) {
     let inbox = Arc::new(Inbox::default());
     let outputs = Arc::new(Outputs::new().expect("a set of outputs"));
     let outlet = Outlet::pipe(None).expect("a pipe");
@@ -313,22 +310,57 @@ fn a_line_of_ours_comes_between_lines_of_a_member() {
         Lane::new(reader(moods, 4_096), (1, Arc::default()), outputs, inbox).expect("a lane");
     let all: Arc<[[Counters; 2]]> = Arc::new([<[Counters; 2]>::default()]);
     let counters = Counted { all, member: 0, stream: 0 };
-    let frame = Frame::text(&names(1), 0, Colours::None);
     let ours = Arc::new(outlet.ours);
-    lane.add(
-        0,
-        Relayed { ours, frame, counters, splitter: Splitter::default(), read_at: Duration::ZERO },
-    );
-    File::from(outlet.theirs).write_all(&text).expect("it has room");
+    lane.add(0, Relayed { ours, frame, counters, splitter, read_at: Duration::ZERO });
+    (lane, File::from(outlet.theirs))
+}
+
+#[test]
+fn a_line_of_ours_comes_between_lines_of_a_member() {
+    // The reader stalls in the middle of a long line, and takes it when we have something to say.
+    let moods = vec![Mood::Takes(100), Mood::Stalls];
+    let text = b"0123456789\n".repeat(5_000);
+    let frame = Frame::text(&names(1), 0, Colours::None);
+    let (mut lane, mut theirs) = alone(moods, frame, Splitter::default());
+    theirs.write_all(&text).expect("it has room");
     assert!(!lane.relay(), "it stalls");
     assert!(!lane.has_work(), "it waits for its reader");
     assert_eq!(lane.push_all(), Written::All);
     assert!(lane.has_work(), "it must not wait for a member");
-    let said = Said { at: std::time::Duration::ZERO, text: b"web exited".to_vec() };
-    lane.say(&Frame::ours(super::format::Format::Text, Colours::None), &said);
+    let (at, text) = (Duration::ZERO, b"web exited".to_vec());
+    lane.say(&Frame::ours(Format::Text, Colours::None), &Said { at, text, whose: Whose::Ours });
     while lane.drain() == Written::Stalled {}
     let taken = String::from_utf8(lane.into_sink().taken.into_inner()).expect("text");
     assert_eq!(taken.lines().filter(|line| *line == "m0 | 0123456789").count(), 5_000);
     assert_eq!(taken.lines().filter(|line| *line == "fateshare: web exited").count(), 1);
     assert_eq!(taken.lines().count(), 5_001);
+}
+
+#[test]
+fn last_words_come_behind_everything_whatever_the_reader_does() {
+    let stalls = vec![Mood::Takes(100), Mood::Stalls, Mood::Takes(10), Mood::Stalls];
+    for (moods, closed) in [(stalls.clone(), false), (Vec::new(), true), (stalls, true)] {
+        let frame = || Frame::cloud_foundry("APP/PROC/WEB", Stream::Stdout, Colours::None);
+        let splitter = Splitter::new(Format::CloudFoundry.ends());
+        let (mut lane, mut theirs) = alone(moods, frame(), splitter);
+        theirs.write_all(&b"0123456789\n".repeat(3_000)).expect("it has room");
+        theirs.write_all(b"no end: ").expect("it has room");
+        let held = (!closed).then_some(theirs);
+        while lane.relay() {}
+        let words = LastWords { member: 0, at: Duration::ZERO, text: b"Exit status 3".to_vec() };
+        lane.take_last_words(frame(), words);
+        // As the thread does it: again and again, until everything is out.
+        loop {
+            let more = lane.relay();
+            if lane.say_last_words(|_| true) == Written::All && !more {
+                break;
+            }
+        }
+        while lane.drain() == Written::Stalled {}
+        drop(held);
+        let taken = String::from_utf8(lane.into_sink().taken.into_inner()).expect("text");
+        assert_eq!(taken.lines().count(), 3_001, "{closed}");
+        let last = "1970-01-01T00:00:00.00+0000 [APP/PROC/WEB/0] OUT no end: Exit status 3";
+        assert_eq!(taken.lines().last(), Some(last), "{closed}");
+    }
 }

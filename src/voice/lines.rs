@@ -1,10 +1,10 @@
 //! From pieces of a stream to lines: the rules, without any I/O.
 //!
-//! A line ends with `\n`, and everything else passes through: `\r`, NUL bytes, what is no UTF-8. A
-//! line of more than [`LONGEST`] bytes is split, where possible not within a character. What has no
+//! A line ends with `\n`, and everything else passes through: `\r` (unless that ends lines too), NUL
+//! bytes, what is no UTF-8. A line of more than [`LONGEST`] bytes is split, where possible not within a character. What has no
 //! end when the stream ends is a line too.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 /// The most bytes that are one line.
 pub const LONGEST: usize = 60 * 1024;
@@ -21,10 +21,20 @@ pub struct Line<'a> {
     pub end: End,
 }
 
+/// What ends a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ends {
+    /// `\n`.
+    #[default]
+    Newline,
+    /// `\n` or `\r`, as on Cloud Foundry.
+    NewlineOrReturn,
+}
+
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// With `\n`.
+    /// With what ends lines.
     Newline,
     /// It was too long: the next line goes on with it.
     Split,
@@ -38,15 +48,24 @@ pub struct Splitter {
     tail: Vec<u8>,
     /// So much of the tail has been given out.
     given: usize,
+    ends: Ends,
 }
 
 impl Splitter {
+    /// For a stream whose lines end so.
+    pub fn new(ends: Ends) -> Self {
+        Self { ends, ..Self::default() }
+    }
+
     /// The next line of `piece`, from `*at` on, which is moved behind it. `None` when the rest of
     /// the piece has no end: it is kept, and the piece is used up.
     pub fn next<'a>(&'a mut self, piece: &'a [u8], at: &mut usize) -> Option<Line<'a>> {
         self.forget_given();
         let rest = piece.get(*at..).unwrap_or_default();
-        let newline = memchr(b'\n', rest);
+        let newline = match self.ends {
+            Ends::Newline => memchr(b'\n', rest),
+            Ends::NewlineOrReturn => memchr2(b'\n', b'\r', rest),
+        };
         let line = &rest[..newline.unwrap_or(rest.len())];
         if self.tail.len() + line.len() > LONGEST {
             return Some(self.split(line, at));
@@ -128,7 +147,10 @@ mod tests {
 
     /// All lines of a stream that comes in pieces of these sizes, again and again.
     fn lines(stream: &[u8], sizes: &[usize]) -> Vec<(Vec<u8>, End)> {
-        let mut splitter = Splitter::default();
+        split(Splitter::default(), stream, sizes)
+    }
+
+    fn split(mut splitter: Splitter, stream: &[u8], sizes: &[usize]) -> Vec<(Vec<u8>, End)> {
         let mut lines = Vec::new();
         let mut rest = stream;
         for size in sizes.iter().cycle() {
@@ -165,6 +187,17 @@ mod tests {
         ];
         for size in 1..=stream.len() {
             assert_eq!(lines(stream, &[size]), expected, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_carriage_return_can_end_a_line_too() {
+        let stream = b"one\r\ntwo\rthree\n\rfour";
+        let expected = ["one", "", "two", "three", ""].map(|text| newline(text.as_bytes()));
+        for size in 1..=stream.len() {
+            let lines = split(Splitter::new(Ends::NewlineOrReturn), stream, &[size]);
+            assert_eq!(lines[..5], expected, "in pieces of {size}");
+            assert_eq!(lines[5..], [(b"four".to_vec(), End::Unfinished)]);
         }
     }
 

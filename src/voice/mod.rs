@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-pub use say::{ALWAYS, Level};
+pub use say::{ALWAYS, Level, PLATFORM};
 
 use crate::sys::output::{Sink, Which};
 use crate::sys::watch::{Bell, Outputs};
@@ -124,6 +124,7 @@ impl Voice {
             names,
             colours: style.colours,
             ours: Frame::ours(style.format, style.colours[1]),
+            platform: Frame::platform(),
             summed_up: false,
         };
         // Its frames are small; the stack is memory that every container would pay for.
@@ -150,6 +151,14 @@ impl Voice {
         let outputs = &outputs[stream as usize];
         let output = Output { number, member, stream, ours };
         self.inbox.put_output(output, |output| outputs.add(output, number))
+    }
+
+    /// Says something on this member's standard output, behind everything that it has written there.
+    /// Only where that is relayed.
+    pub fn last_words(&self, member: usize, text: &str) {
+        if self.relays() {
+            self.inbox.put_last_words(member, text);
+        }
     }
 
     /// Waits until our own lines are written, but no longer than [`FLUSH_WITHOUT_PROGRESS`] after the

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::counters::{Counted, Counters, counted};
 use super::format::{Colours, Format, Frame, Stream};
-use super::inbox::{Inbox, Output};
+use super::inbox::{Inbox, LastWords, Output, Whose};
 use super::lane::{Lane, Relayed};
 use super::lines::Splitter;
 use super::take::Written;
@@ -39,6 +39,7 @@ pub(super) struct Pump {
     pub(super) colours: [Colours; 2],
     pub(super) counters: Arc<[[Counters; 2]]>,
     pub(super) ours: Frame,
+    pub(super) platform: Frame,
     /// Whether the sum was drawn at the end.
     pub(super) summed_up: bool,
 }
@@ -63,7 +64,8 @@ impl Pump {
         self.take_outputs();
         // Looked at before the outputs are: what they hold was written earlier.
         let own = self.inbox.waiting();
-        let rounds = if own > 0 { ROUNDS_BEFORE_OUR_OWN } else { ROUNDS };
+        let last_words = self.inbox.take_last_words();
+        let rounds = if own > 0 || !last_words.is_empty() { ROUNDS_BEFORE_OUR_OWN } else { ROUNDS };
         for lane in &mut self.lanes {
             for _ in 0..rounds {
                 if !lane.relay() {
@@ -72,7 +74,20 @@ impl Pump {
             }
             lane.push_all();
         }
+        self.pass_on(last_words);
+        let [stdout, _] = &mut self.lanes;
+        stdout.say_last_words(|_| true);
         self.say(own);
+    }
+
+    /// Members' last words go to standard output.
+    fn pass_on(&mut self, last_words: Vec<LastWords>) {
+        let [stdout, _] = &mut self.lanes;
+        for words in last_words {
+            let name = self.names.get(words.member).map_or("?", String::as_str);
+            let frame = Frame::cloud_foundry(name, Stream::Stdout, self.colours[0]);
+            stdout.take_last_words(frame, words);
+        }
     }
 
     fn take_outputs(&mut self) {
@@ -90,6 +105,7 @@ impl Pump {
         let name = self.names.get(member).map_or("?", String::as_str);
         let frame = match self.format {
             Format::Json => Frame::json(name, stream),
+            Format::CloudFoundry => Frame::cloud_foundry(name, stream, self.colours[place]),
             Format::Raw | Format::Text => Frame::text(&self.names, member, self.colours[place]),
         };
         let all = Arc::clone(&self.counters);
@@ -98,7 +114,7 @@ impl Pump {
             ours,
             frame,
             counters,
-            splitter: Splitter::default(),
+            splitter: Splitter::new(self.format.ends()),
             read_at: Duration::ZERO,
         };
         self.lanes[place].add(number, relayed);
@@ -114,7 +130,8 @@ impl Pump {
             }
             self.inbox.done();
             let Some(said) = self.inbox.try_take() else { return Written::All };
-            lane.say(&self.ours, &said);
+            let frame = if said.whose == Whose::Ours { &self.ours } else { &self.platform };
+            lane.say(frame, &said);
         }
         let out = lane.push_all();
         if out == Written::All {
@@ -127,6 +144,8 @@ impl Pump {
     /// it is out.
     fn finish(&mut self) -> bool {
         self.take_outputs();
+        let last_words = self.inbox.take_last_words();
+        self.pass_on(last_words);
         let [stdout, stderr] = &mut self.lanes;
         let drained = [stdout.drain(), stderr.drain()];
         if drained == [Written::All; 2] && !std::mem::replace(&mut self.summed_up, true) {

@@ -9,11 +9,14 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::inbox::Weight;
+use super::inbox::{Weight, Whose};
 use super::{How, Voice};
 
 /// The target of lines that are written at every level but `off`.
 pub const ALWAYS: &str = "fateshare::always";
+
+/// The target of lines of the platform that is played: at every level but `off`.
+pub const PLATFORM: &str = "fateshare::platform";
 
 /// How much of what we have to say is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,12 +91,16 @@ impl<'a> MakeWriter<'a> for Voice {
     type Writer = Lines<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Lines { voice: self, weight: Weight::Ordinary }
+        Lines { voice: self, weight: Weight::Ordinary, whose: Whose::Ours }
     }
 
     fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Self::Writer {
-        let always = meta.target() == ALWAYS;
-        Lines { voice: self, weight: if always { Weight::Always } else { Weight::Ordinary } }
+        let (weight, whose) = match meta.target() {
+            ALWAYS => (Weight::Always, Whose::Ours),
+            PLATFORM => (Weight::Always, Whose::Platform),
+            _ => (Weight::Ordinary, Whose::Ours),
+        };
+        Lines { voice: self, weight, whose }
     }
 }
 
@@ -102,12 +109,13 @@ impl<'a> MakeWriter<'a> for Voice {
 pub struct Lines<'a> {
     voice: &'a Voice,
     weight: Weight,
+    whose: Whose,
 }
 
 /// `tracing` hands over each message whole.
 impl io::Write for Lines<'_> {
     fn write(&mut self, message: &[u8]) -> io::Result<usize> {
-        self.voice.inbox.put(message, self.weight);
+        self.voice.inbox.put(message, self.weight, self.whose);
         if let How::Alone(alone) = &self.voice.how {
             alone.write(&self.voice.inbox, Duration::ZERO);
         }

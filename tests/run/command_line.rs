@@ -170,14 +170,9 @@ fn a_format_or_a_colour_that_there_is_not_is_named() {
         (
             "--log-format",
             "xml",
-            "--log-format: no such format: \"xml\"; use auto, text, raw or json",
+            "--log-format: no such format: \"xml\"; use auto, text, raw, json or cf",
         ),
-        ("--log-format", "", "--log-format: no such format: \"\"; use auto, text, raw or json"),
-        (
-            "--log-format",
-            "cf",
-            "--log-format: cf is not supported yet; use auto, text, raw or json",
-        ),
+        ("--log-format", "", "--log-format: no such format: \"\"; use auto, text, raw, json or cf"),
         ("--color", "pink", "--color: \"pink\" is none of auto, always and never"),
     ] {
         let ended = run(group(), &["run", option, value, "--", "echo", "started"]);

@@ -1,5 +1,6 @@
 //! What members write, relayed: labels and JSON, readers of all sorts, terminals of their own.
 
+mod cloud_foundry;
 mod drops;
 mod faults;
 mod lines;
