@@ -210,6 +210,34 @@ pub struct Run {
     )]
     pub no_pty: bool,
 
+    /// How often the group is recreated.
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        help = "Recreate the whole group when it crashes, N times at most, as Cloud Foundry does: twice at \
+                once, then after 30s, 60s, 120s and so on [default N: as often as it does]"
+    )]
+    pub recreate: Option<Option<u32>>,
+
+    /// The longest wait before that.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        requires = "recreate",
+        help = "Wait no longer than this before the group is recreated"
+    )]
+    pub recreate_delay: Option<String>,
+
+    /// A PID namespace for the group.
+    #[arg(
+        long,
+        help = "Run the group in a PID namespace of its own (and a user namespace, where that takes \
+                one), with fateshare as its PID 1: whatever becomes of that, nothing is left"
+    )]
+    pub pid1: bool,
+
     /// What to run.
     #[command(flatten)]
     pub target: Target,
@@ -226,11 +254,13 @@ Environment:
 Exit code:
   the first to end decides: its own code, 128+n for signal n, 69 if a sidecar ended with 0; 69
   too when the main process's health check fails;
-  after a stop request it is the main process's; 127 command not found, 126 not executable,
+  after a stop request it is the main process's; with --recreate it is the last group's;
+  127 command not found, 126 not executable,
   125 any other failure of fateshare itself
 
 Examples:
   fateshare run
+  fateshare run manifest.yml --recreate --pid1 --log-format cf
   fateshare run --sidecar 'config-server=./config-server --port 8082' -- ./web --port 8080";
 
 const AFTER_RESOLVE: &str = "\

@@ -12,6 +12,7 @@
 //! | --- | --- | --- |
 //! | `main.rs` | parse, dispatch, print one error, return the status | decide anything about a group |
 //! | [`load`] | from the command line to a launch spec: which files are read, and by whom | start anything |
+//! | [`local`] | the local platform: recreates groups, and gives them a PID namespace of their own | run anything but [`run`] |
 //! | [`run`] | the shell: one loop on one thread; waits, tells the core, performs its actions | decide; block |
 //! | [`check`] | `check`: a launch spec and what this machine lacks, as text | start anything |
 //! | [`voice`] | the writing thread: what fateshare says, and members' output where it is relayed | hold up the supervisor |
@@ -43,9 +44,15 @@
 //! [`core::Action::Probe`], `run::probes` asks beside the loop, and what [`health`] has found comes
 //! back as [`core::Event::Probed`] in the wake-up that takes it, behind signals and ends.
 //!
+//! # Groups that are recreated
+//!
+//! With `--recreate` or `--pid1` this process runs no group itself: [`local`] makes a copy of it for
+//! each, while there is one thread alone, and that copy lives as described above. The process around it
+//! takes signals one by one, passes them on, and waits for the copy's end; its decisions are pure too.
+//!
 //! # Who owns what
 //!
-//! *Reaping* has one owner, the shell: `tokio::process` and `std::process::Child` are used nowhere.
+//! *Reaping* has one owner, the shell (and `local` in the process around it): `tokio::process` and `std::process::Child` are used nowhere.
 //! *A process number* is used for a signal only while it cannot have come again: for leaders, and for
 //! our own children and the process groups that one of them is in, because nobody but us can reap
 //! them. Everything else is signalled through a pidfd (or, where there are none, at once after a
@@ -66,6 +73,7 @@ pub mod cloudfoundry;
 pub mod core;
 pub mod health;
 pub mod load;
+pub mod local;
 pub mod run;
 pub mod spec;
 #[allow(unsafe_code)]

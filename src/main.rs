@@ -11,8 +11,10 @@ use fateshare::cli::{self, Cli, Command};
 use fateshare::cloudfoundry::Output;
 use fateshare::core::OWN_FAILURE;
 use fateshare::load::{self, setting};
+use fateshare::local::{self, Recreation, Wanted};
 use fateshare::run::Settings;
-use fateshare::spec::{Problems, Reading};
+use fateshare::spec::{Problems, Reading, parse_duration};
+use fateshare::sys::apart::Place;
 use fateshare::sys::{process, signals};
 use fateshare::voice::Level;
 use fateshare::voice::format::{Colours, Format};
@@ -78,11 +80,25 @@ fn run(args: &cli::Run) -> Result<u8> {
         terminals: !args.no_pty,
         port: args.port,
         instance: fateshare::run::instance(None, 0),
+        terminal_for_main: true,
     };
+    let recreation = recreation(args)?;
     let loaded = load::launch(&args.target, &load::overlay(&args.target)?)?;
     let Reading { launch, warnings } = loaded.reading;
     let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
-    Ok(fateshare::run::run(&launch, &warnings, &settings)?.code)
+    if recreation.is_none() && !args.pid1 {
+        return Ok(fateshare::run::run(&launch, &warnings, &settings)?.code);
+    }
+    let place = if args.pid1 { Place::Apart } else { Place::Here };
+    local::run(&launch, &warnings, settings, Wanted { recreation, place })
+}
+
+/// How groups are recreated, if they are.
+fn recreation(args: &cli::Run) -> Result<Option<Recreation>> {
+    let Some(most) = args.recreate else { return Ok(None) };
+    let longest_wait = args.recreate_delay.as_deref().map(parse_duration).transpose();
+    let longest_wait = longest_wait.map_err(|reason| anyhow!("--recreate-delay {reason}"))?;
+    Ok(Some(Recreation { most, longest_wait }))
 }
 
 /// Shows what would run; problems of the spec are errors, those of this machine warnings.

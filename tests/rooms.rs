@@ -5,10 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms each room may import. What is not listed may import nothing of this crate.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
-    ("main", &["cli", "load", "check", "run", "cloudfoundry", "voice", "sys", "core", "spec"]),
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
+    (
+        "main",
+        &["cli", "load", "check", "local", "run", "cloudfoundry", "voice", "sys", "core", "spec"],
+    ),
     ("load", &["cli", "cloudfoundry", "sys", "spec"]),
     ("check", &["core", "spec"]),
+    ("local", &["run", "voice", "sys", "core", "spec"]),
     ("run", &["voice", "health", "sys", "core", "spec"]),
     ("health", &["sys"]),
     ("voice", &["sys"]),

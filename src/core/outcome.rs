@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::exit_description::description;
+use super::exit_description::exit_description;
 use super::happening::Happening;
 use super::ids::Moment;
 use super::verdict::Cause;
@@ -18,7 +18,7 @@ pub struct Outcome {
     /// How long the group had been up, and healthy where it is asked for its health, before the
     /// verdict; `None` if it never was.
     pub running: Option<Duration>,
-    /// What Cloud Foundry would say of a crash, where it would say anything.
+    /// What Cloud Foundry would say of a crash, where it is played and would say anything.
     pub description: Option<String>,
 }
 
@@ -51,7 +51,7 @@ impl Outcome {
                     let stopped = matches!(cause, Cause::StopRequest(_));
                     outcome.end = if stopped { End::Stopped } else { End::Crashed };
                     outcome.running = since.map(|since| decided.verdict.at.since(since));
-                    outcome.description = description(launch, cause);
+                    outcome.description = exit_description(launch, cause);
                 }
                 _ => {}
             }

@@ -27,8 +27,8 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    pub(super) fn new(session: Session, terminal: Option<Terminal>, relayed: bool) -> Self {
-        Self { session, terminal, on_demand: relayed, main: None, given: false }
+    pub(super) fn new(session: Session, terminal: Option<Terminal>, on_demand: bool) -> Self {
+        Self { session, terminal, on_demand, main: None, given: false }
     }
 
     /// Whether main starts in the foreground: as a background job we have none to give, and in a

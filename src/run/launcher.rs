@@ -131,7 +131,7 @@ fn own_port(inherited: &Inherited) -> u16 {
 }
 
 /// A port that nobody listens on just now.
-fn free_port() -> std::io::Result<u16> {
+pub fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?.local_addr()?.port())
 }
 

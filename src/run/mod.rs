@@ -15,7 +15,7 @@ mod probes;
 mod profile;
 mod wait;
 
-pub use launcher::instance;
+pub use launcher::{free_port, instance};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,10 +63,14 @@ pub struct Settings {
     pub port: Option<u16>,
     /// Which life of the app this is, for the platform that is played.
     pub instance: Instance,
+    /// Whether main may have the terminal that we have. Not where groups are recreated: there Ctrl-C is
+    /// for us.
+    pub terminal_for_main: bool,
 }
 
 impl Settings {
-    fn style(&self, launch: &Launch) -> Style {
+    /// What our own lines look like, and the members'.
+    pub fn style(&self, launch: &Launch) -> Style {
         let told_apart = Which::Stdout.is_terminal() && launch.members.len() > 1;
         let fitting = if told_apart { Format::Text } else { Format::Raw };
         let format = self.format.unwrap_or(fitting);
@@ -172,7 +176,8 @@ fn live(
         tracing::info!("{}", core::profile_scripts(app));
     }
     let relayed = outputs.relayed();
-    let from_terminal = relayed && terminal::is_input();
+    let for_us = relayed || !settings.terminal_for_main;
+    let from_terminal = for_us && terminal::is_input();
     let stdin = if from_terminal { Stdin::Null } else { Stdin::Inherit };
     let around = Surroundings { role, limit, stdin };
     if terminal.is_some() {
@@ -184,7 +189,7 @@ fn live(
         Group::new(plan),
         Means {
             around,
-            jobs: Jobs::new(session, terminal, relayed),
+            jobs: Jobs::new(session, terminal, for_us),
             outputs,
             probes,
             inherited,

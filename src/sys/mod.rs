@@ -5,6 +5,7 @@
 //! waits for another process, but for [`watch`], which only the voice thread uses, and [`spawn`],
 //! until the child has executed its program; looking at files is as slow as they are.
 
+pub mod apart;
 mod child;
 pub mod clock;
 pub mod descendants;
@@ -25,4 +26,5 @@ pub mod signals;
 pub mod spawn;
 pub mod terminal;
 pub mod users;
+pub mod wait_signal;
 pub mod watch;

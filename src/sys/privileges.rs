@@ -116,6 +116,12 @@ fn is_mapped(map: &str, number: u32) -> bool {
     ranges.any(|(first, count)| number.checked_sub(first).is_some_and(|offset| offset < count))
 }
 
+/// Whether we may make namespaces without a user namespace (`CAP_SYS_ADMIN`).
+pub(super) fn may_administer() -> bool {
+    const CAP_SYS_ADMIN: u32 = 21;
+    capabilities().is_ok_and(|effective| effective & (1 << CAP_SYS_ADMIN) != 0)
+}
+
 /// Our effective capabilities, by `capget(2)`: it works without `/proc`.
 fn capabilities() -> io::Result<u64> {
     /// `_LINUX_CAPABILITY_VERSION_3`.

@@ -62,6 +62,16 @@ pub fn suspend(who: Stopped) -> io::Result<()> {
     seam::checked("suspend", || unsafe { libc::kill(number, libc::SIGSTOP) }).map(drop)
 }
 
+/// Has the kernel send us this signal when the thread that made us ends (`PR_SET_PDEATHSIG` of
+/// `prctl(2)`).
+pub(super) fn end_with_parent(signal: libc::c_int) -> io::Result<()> {
+    seam::checked("prctl_tie_copy", || {
+        // SAFETY: this option takes plain numbers.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) }
+    })
+    .map(drop)
+}
+
 /// Makes what `/proc` shows of us belong to our own user again (`PR_SET_DUMPABLE` of `prctl(2)`).
 ///
 /// A child that shares our memory and becomes another user takes that from us too: so long the

@@ -118,7 +118,7 @@ fn sender(signal: Signal, origin: &Origin) -> Sender {
 }
 
 /// Signals that the kernel sends for a terminal's sake (`SI_KERNEL`).
-fn from_terminals(signal: Signal) -> bool {
+pub(super) fn from_terminals(signal: Signal) -> bool {
     matches!(
         signal,
         Signal::HUP | Signal::INT | Signal::QUIT | Signal::TSTP | Signal::CONT | Signal::WINCH

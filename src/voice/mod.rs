@@ -10,6 +10,7 @@
 //! belongs around them, a [`lane`] writes them; [`pump`] is the thread's loop around its two lanes.
 
 mod alone;
+mod aside;
 pub mod counters;
 pub mod format;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+pub use aside::Aside;
 pub use say::{ALWAYS, Level, PLATFORM};
 
 use crate::sys::output::{Sink, Which};

@@ -99,6 +99,16 @@ fn prepared(group: Group) -> Group {
         .top("profile: .")
 }
 
+/// The group is recreated once.
+fn recreated(group: Group) -> Group {
+    orderly(group.arguments(&["--recreate=1"]))
+}
+
+/// It runs in a PID namespace of its own.
+fn apart(group: Group) -> Group {
+    orderly(group.arguments(&["--pid1"]))
+}
+
 /// A sidecar that cannot be executed.
 fn broken(group: Group) -> Group {
     let script = group.dir().join("script");
@@ -120,6 +130,8 @@ fn scenes() -> Vec<Scene> {
         scenes.push(Scene { name: "no /proc", mode, always: "proc:2,", build: unseen, code: 3 });
         scenes.push(Scene { name: "broken", mode, always: "", build: broken, code: 126 });
         scenes.push(Scene { name: "prepared", mode, always: "", build: prepared, code: 3 });
+        scenes.push(Scene { name: "recreated", mode, always: "", build: recreated, code: 3 });
+        scenes.push(Scene { name: "apart", mode, always: "", build: apart, code: 3 });
         if nix::unistd::geteuid().is_root() {
             scenes.push(Scene { name: "stopped", mode, always: "", build: stopped, code: 5 });
             scenes.push(Scene { name: "relayed", mode, always: "", build: relayed, code: 3 });
@@ -205,9 +217,9 @@ fn every_call_of_a_run_may_fail() {
     assert!(elsewhere.is_empty(), "never made to fail: {elsewhere:?}");
 }
 
-/// Calls that only a terminal brings about, a pipe to write to, or a failure before:
-/// `terminal/faults.rs`, `output.rs` and `relay/faults.rs` make them fail by their names.
-const ELSEWHERE: [&str; 17] = [
+/// Calls that only a terminal brings about, a pipe to write to, another user, or a failure before:
+/// `terminal/faults.rs`, `output.rs`, `relay/faults.rs` and `local/` make them fail by their names.
+const ELSEWHERE: [&str; 19] = [
     "dup_terminal",
     "fchmod",
     "get_window_size",
@@ -219,12 +231,14 @@ const ELSEWHERE: [&str; 17] = [
     "posix_openpt",
     "send",
     "set_window_size",
+    "sigqueue",
     "statfs_output",
     "suspend",
     "tcsetattr",
     "tcsetpgrp",
     "unlockpt",
     "waitid_stopped",
+    "write_id_map",
 ];
 
 /// Number after number, some at a time; how often each call failed.

@@ -20,6 +20,7 @@ mod inheritance;
 mod killed;
 mod launcher;
 mod load;
+mod local;
 mod output;
 mod profile;
 mod real_programs;

@@ -111,7 +111,7 @@ fn reparenting_in_joined_pid_namespaces() {
 /// Docker's default profile refuses both, as tozd/dinit found out: nothing of ours may need them.
 #[test]
 fn kcmp_and_pidfd_getfd_are_refused() {
-    nowhere(&["kcmp", "pidfd_getfd"], None);
+    nowhere(&["kcmp", "pidfd_getfd"], &[]);
 }
 
 /// Profiles that do not know a call answer EPERM, not ENOSYS. Without pidfds and `close_range`

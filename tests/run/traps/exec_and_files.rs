@@ -111,16 +111,16 @@ fn name_services_in_a_static_binary() {
         "ToSocketAddrs",
         "lookup_host",
     ];
-    nowhere(&words, None);
+    nowhere(&words, &[]);
 }
 
 /// A closure between fork and `execve` may take a lock that another thread held, or allocate, and
 /// hang there. Our child runs a few lines of its own, which do neither.
 #[test]
 fn closures_before_exec() {
-    nowhere(&["pre_exec", "before_exec", "CommandExt"], None);
-    nowhere(&["libc::clone", "libc::fork", "libc::vfork"], Some("src/sys/spawn.rs"));
-    nowhere(&["execv"], Some("src/sys/child.rs"));
+    nowhere(&["pre_exec", "before_exec", "CommandExt"], &[]);
+    nowhere(&["libc::clone", "libc::fork", "libc::vfork"], &["src/sys/spawn.rs"]);
+    nowhere(&["execv"], &["src/sys/child.rs"]);
 }
 
 /// A script that was just written cannot be executed while another thread's child still has it open

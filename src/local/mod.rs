@@ -1,0 +1,260 @@
+//! The local platform: recreates a group as Cloud Foundry does (`run --recreate`), and gives it a PID
+//! namespace of its own (`run --pid1`).
+//!
+//! Each group is a copy of this process, made while there is one thread alone, and runs as it would
+//! without us. We wait for its end and for signals, which we pass on; [`platform`] decides, from events
+//! alone, what follows.
+
+mod outcome;
+mod platform;
+
+use std::collections::BTreeMap;
+use std::io::{self, PipeReader, PipeWriter};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+pub use platform::Recreation;
+
+use crate::core::{Instance, JobControl, Moment, OWN_FAILURE, Pid, Status, Stopped};
+use crate::run::{self, Settings};
+use crate::spec::{Launch, Signal};
+use crate::sys::apart::{self, Place};
+use crate::sys::descendants::Known;
+use crate::sys::reap::{Reaped, reap};
+use crate::sys::terminal::{Session, Terminal};
+use crate::sys::{clock, kill, process, wait_signal};
+use crate::voice::Aside;
+use platform::{Action, Event, Group, Platform};
+
+/// What is wanted of the local platform.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// How groups are recreated, if they are.
+    pub recreation: Option<Recreation>,
+    /// Where groups live.
+    pub place: Place,
+}
+
+/// After a group whose PID 1 was killed so long is waited for what it has left.
+const SWEEP: Duration = Duration::from_millis(500);
+/// And so often it is killed again meanwhile.
+const SWEEP_EVERY: Duration = Duration::from_millis(10);
+
+/// Runs one group after the other, and gives the exit code of the last. All signals must be blocked.
+/// Fails only before anything was started.
+pub fn run(
+    launch: &Launch,
+    warnings: &[String],
+    mut settings: Settings,
+    wanted: Wanted,
+) -> Result<u8> {
+    process::adopt_orphans().context("cannot adopt orphans (PR_SET_CHILD_SUBREAPER)")?;
+    // A browser that is open must find the next one too.
+    if settings.port == Some(0) {
+        settings.port = Some(run::free_port().context("--port 0: no port is free")?);
+    }
+    settings.terminal_for_main = wanted.recreation.is_none();
+    let apart = wanted.place == Place::Apart;
+    let outer = Outer {
+        launch,
+        aside: Aside::new(settings.style(launch)),
+        place: wanted.place,
+        // Here Ctrl-C and the like reach the group by themselves; there it must be in the foreground.
+        terminal: apart.then(Terminal::find).flatten(),
+        session: Session::find(),
+        begin: clock::monotonic(),
+        group: None,
+        is_deaf: false,
+    };
+    outer.run(Platform::new(wanted.recreation, &launch.stop_on, apart), warnings, settings)
+}
+
+/// The group that lives now.
+#[derive(Debug)]
+struct Living {
+    pid: Pid,
+    outcome: PipeReader,
+}
+
+/// Everything that is there between groups.
+struct Outer<'a> {
+    launch: &'a Launch,
+    aside: Aside,
+    place: Place,
+    terminal: Option<Terminal>,
+    session: Session,
+    begin: Duration,
+    group: Option<Living>,
+    /// Whether it was said that we are deaf.
+    is_deaf: bool,
+}
+
+impl Outer<'_> {
+    fn run(
+        mut self,
+        mut platform: Platform,
+        warnings: &[String],
+        mut settings: Settings,
+    ) -> Result<u8> {
+        let mut actions = platform.step(self.now(), Event::Begin);
+        let mut warnings = warnings;
+        loop {
+            for action in std::mem::take(&mut actions) {
+                match action {
+                    Action::Start { crashes } => {
+                        settings.instance = self.instance(&settings.instance, crashes);
+                        match self.start(warnings, &settings) {
+                            Ok(group) => self.group = Some(group),
+                            Err(error) if crashes == 0 => return Err(error),
+                            Err(error) => {
+                                self.aside.say(&format!("{error:#}"));
+                                return Ok(OWN_FAILURE);
+                            }
+                        }
+                        // They are of the spec, which stays the same.
+                        warnings = &[];
+                    }
+                    Action::PassOn(signal, sender) => {
+                        if let Some(group) = &self.group
+                            && let Err(error) = wait_signal::pass_on(group.pid, signal, &sender)
+                        {
+                            self.aside.say(&format!("cannot pass {signal} on: {error}"));
+                        }
+                    }
+                    // As PID 1, or where nobody could continue us, that is no job of ours.
+                    Action::Suspend => {
+                        if self.session.job_control == JobControl::Shell {
+                            // Then Ctrl-Z does nothing, which is seen at once.
+                            let _ = process::suspend(Stopped::Alone);
+                        }
+                    }
+                    Action::Say(text) => self.aside.say(&text),
+                    Action::End(code) => return Ok(code),
+                }
+            }
+            match self.wait(&mut platform) {
+                Ok(next) => actions = next,
+                Err(error) => {
+                    // Without its end there is no next one.
+                    self.aside.say(&format!("cannot reap children: {error}"));
+                    sweep();
+                    return Ok(OWN_FAILURE);
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment::at(clock::monotonic().saturating_sub(self.begin))
+    }
+
+    fn instance(&self, before: &Instance, crashes: u32) -> Instance {
+        // The first one was named before us.
+        if self.group.is_none() && crashes == 0 {
+            return before.clone();
+        }
+        run::instance(Some(before), crashes)
+    }
+
+    /// Starts a group.
+    fn start(&self, warnings: &[String], settings: &Settings) -> Result<Living> {
+        let (reader, writer) =
+            io::pipe().context("cannot make a pipe for what comes of the group")?;
+        let terminal = self.terminal.filter(|terminal| terminal.is_ours());
+        let ready = |pid| {
+            if let Some(terminal) = terminal {
+                // Without it keys come to us, and are passed on.
+                let _ = terminal.give(pid);
+            }
+        };
+        let work = || self.live(warnings, settings, writer);
+        match apart::start(self.place, ready, work) {
+            Ok(pid) => Ok(Living { pid, outcome: reader }),
+            Err(refused) => {
+                // A copy that could not begin ends by itself, and is not to be left to others.
+                sweep();
+                let option = if self.place == Place::Apart { "--pid1" } else { "--recreate" };
+                Err(anyhow!("{option}: {refused}"))
+            }
+        }
+    }
+
+    /// What the copy does: it is the group's fateshare.
+    fn live(&self, warnings: &[String], settings: &Settings, told: PipeWriter) -> u8 {
+        match run::run(self.launch, warnings, settings) {
+            Ok(outcome) => {
+                outcome::tell(told, &outcome);
+                outcome.code
+            }
+            Err(error) => {
+                self.aside.say(&format!("{error:#}"));
+                OWN_FAILURE
+            }
+        }
+    }
+
+    /// Waits for what comes next, and tells the platform.
+    fn wait(&mut self, platform: &mut Platform) -> io::Result<Vec<Action>> {
+        let limit = platform.next_timer().map(|at| at.since(self.now()));
+        match wait_signal::next(limit) {
+            Ok(Some((Signal::CHLD, _))) => self.reap(platform),
+            Ok(Some((signal, sender))) => {
+                Ok(platform.step(self.now(), Event::Signal(signal, sender)))
+            }
+            Ok(None) => Ok(platform.step(self.now(), Event::Tick)),
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_deaf, true) {
+                    self.aside.say(&format!("cannot wait for signals: {error}"));
+                }
+                // The group's end is seen all the same.
+                clock::nap();
+                let mut actions = self.reap(platform)?;
+                actions.extend(platform.step(self.now(), Event::Tick));
+                Ok(actions)
+            }
+        }
+    }
+
+    /// Reaps what has ended; the end of the group is told.
+    fn reap(&mut self, platform: &mut Platform) -> io::Result<Vec<Action>> {
+        let mut actions = Vec::new();
+        while let Reaped::Child(pid, status) = reap()? {
+            let Some(living) = self.group.take_if(|living| living.pid == pid) else { continue };
+            if let Some(terminal) = self.terminal {
+                // Usual after a hang-up: then nobody is left to have it.
+                let _ = terminal.take_back(Some(pid));
+            }
+            if matches!(status, Status::Killed(_)) {
+                sweep();
+            }
+            let outcome = outcome::read(living.outcome);
+            let group = Group { pid, status, outcome };
+            actions.extend(platform.step(self.now(), Event::Ended(group)));
+        }
+        Ok(actions)
+    }
+}
+
+/// A group whose fateshare was killed leaves what its members had started: a container would take that
+/// along.
+fn sweep() {
+    let begin = clock::monotonic();
+    let leaders = BTreeMap::new();
+    let known = Known { leaders: &leaders, ended: &[] };
+    for again in [false].into_iter().chain(std::iter::repeat(true)) {
+        // Who may not be signalled is left to the kernel.
+        let _ = kill::wave(process::Role::Subreaper, known, again, again);
+        let end = clock::monotonic() + SWEEP_EVERY;
+        while clock::monotonic() < end {
+            match reap() {
+                Ok(Reaped::NoChildren) | Err(_) => return,
+                Ok(Reaped::Child(..)) => {}
+                Ok(Reaped::NoneEnded) => clock::nap(),
+            }
+        }
+        if clock::monotonic().saturating_sub(begin) > SWEEP {
+            return;
+        }
+    }
+}
