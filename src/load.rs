@@ -9,8 +9,8 @@ use anyhow::{Context, Result, anyhow};
 use crate::cli;
 use crate::cloudfoundry::{self, Inputs, Kind, Output, Strictness, Written};
 use crate::spec::{
-    self, CheckKind, CommandForm, Launch, Overlay, Platform, Problem, Problems, Reading, Source,
-    Warning, shown,
+    self, CheckKind, CommandForm, Launch, Overlay, Problem, Problems, Reading, Source, Warning,
+    shown,
 };
 use crate::sys::signals;
 
@@ -84,6 +84,9 @@ pub fn launch(args: &cli::Target, overlay: &Overlay) -> Result<Loaded> {
             (Reading { launch, warnings }, written)
         }
     };
+    if let Some(problem) = itself(&reading.launch).filter(|_| named.is_none()) {
+        return Err(Problems::from(problem).into());
+    }
     reading.warnings.extend(twice(&reading.launch));
     Ok(Loaded { reading, written })
 }
@@ -144,11 +147,28 @@ fn in_the_middle(problems: Problems) -> anyhow::Error {
     problems.into()
 }
 
+/// A manifest that the platform has started us by, found again: we would start ourselves without end.
+fn itself(launch: &Launch) -> Option<Problem> {
+    let command = launch.members.first()?.argv.last()?.to_str()?;
+    let mut words = command.split_whitespace().skip_while(|word| *word == "exec");
+    let program = Path::new(words.next()?).file_name()?;
+    let again = program == "fateshare" && words.eq(["run"]);
+    (again && on_platform(launch)).then(|| {
+        let message = "its command is `fateshare run`, which runs already, and would read this manifest again";
+        let problem = Problem::new(&*launch.source, message);
+        problem.with_hint("put a fateshare.yml beside it, with the app's own command")
+    })
+}
+
+/// Whether this is Cloud Foundry, or somebody who plays it.
+fn on_platform(launch: &Launch) -> bool {
+    launch.platform.is_some()
+        && env::var_os("CF_INSTANCE_GUID").is_some_and(|guid| !guid.is_empty())
+}
+
 /// Platform and fateshare would both start the sidecars.
 fn twice(launch: &Launch) -> Option<Warning> {
-    let Some(Platform::CloudFoundry { .. }) = launch.platform else { return None };
-    let on_platform = env::var_os("CF_INSTANCE_GUID").is_some_and(|it| !it.is_empty());
-    (on_platform && launch.members.len() > 1).then(|| {
+    (on_platform(launch) && launch.members.len() > 1).then(|| {
         let message = "this is Cloud Foundry already (CF_INSTANCE_GUID is set), which starts the sidecars \
                        of its manifest itself";
         let problem = Problem::new(&*launch.source, message);
