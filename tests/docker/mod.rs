@@ -81,6 +81,7 @@ impl Engine {
 
 /// Polls; for everything that has no promise of its own.
 #[track_caller]
+#[allow(dead_code, reason = "not every test with an engine waits so")]
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     const LIMIT: Duration = Duration::from_secs(30);
     let end = Instant::now() + LIMIT;
