@@ -1,4 +1,4 @@
-//! The example pair, run by its own `fateshare.yml` as the README says.
+//! The example pair, run by its own `fateshare.yml` as its README says.
 
 use std::env;
 use std::fs::{self, File};
