@@ -6,8 +6,11 @@
 
 mod checks;
 mod launchers;
+mod log;
 mod manifest;
+mod policy;
 mod processes;
+mod runtime;
 mod sidecars;
 mod staging;
 
@@ -157,9 +160,9 @@ fn judge(case: &Case) -> Option<String> {
 }
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    [manifest::ROWS, sidecars::ROWS, processes::ROWS, staging::ROWS, launchers::ROWS, checks::ROWS]
-        .into_iter()
-        .flatten()
+    let files = [manifest::ROWS, sidecars::ROWS, processes::ROWS, staging::ROWS, launchers::ROWS];
+    let life = [runtime::ROWS, checks::ROWS, log::ROWS, policy::ROWS];
+    files.into_iter().chain(life).flatten()
 }
 
 #[test]
