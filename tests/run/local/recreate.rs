@@ -119,10 +119,11 @@ fn when_we_are_killed_the_group_is_told_to_stop(mode: Mode) {
     let mut group = pair(mode, "exit-on=TERM:0 wait", &["--recreate"]).start();
     group.wait_started(&["web", "config-server"]);
     kill_it(group.fateshare());
-    let ended = group.end_killed();
     if mode == Mode::Ordinary {
-        ended.logged("web: got SIGTERM", 1).logged("config-server: got SIGTERM", 1);
+        wait_times(&mut group, "web: got SIGTERM", 1);
+        wait_times(&mut group, "config-server: got SIGTERM", 1);
     }
+    group.end_killed();
 }
 
 fn what_cannot_be_started_is_a_crash_too(mode: Mode) {
