@@ -105,6 +105,7 @@ fn a_killed_fateshare_is_recreated_and_leaves_nothing(mode: Mode) {
     let mut group =
         pair(mode, "child [ worker session wait ] exit-on=TERM:0 wait", &options).start();
     wait_times(&mut group, "worker: started", 1);
+    wait_times(&mut group, "config-server: started", 1);
     kill_it(inner(&mut group));
     wait_times(&mut group, "worker: started", 2);
     wait_times(&mut group, "config-server: started", 2);
