@@ -150,11 +150,19 @@ fn in_the_middle(problems: Problems) -> anyhow::Error {
 /// A manifest that the platform has started us by, found again: we would start ourselves without end.
 fn itself(launch: &Launch) -> Option<Problem> {
     let command = launch.members.first()?.argv.last()?.to_str()?;
-    let mut words = command.split_whitespace().skip_while(|word| *word == "exec");
-    let program = Path::new(words.next()?).file_name()?;
-    let again = program == "fateshare" && words.eq(["run"]);
+    let words: Vec<&str> =
+        command.split(|it: char| it.is_whitespace() || "'\"".contains(it)).collect();
+    let runs = |pair: &[&str]| {
+        Path::new(pair[0]).file_name().is_some_and(|it| it == "fateshare") && pair[1] == "run"
+    };
+    // Whoever names a spec reads that.
+    let names = |word: &&str| {
+        *word == "-" || [".yml", ".yaml", ".json"].iter().any(|end| word.ends_with(end))
+    };
+    let at = words.windows(2).position(runs)?;
+    let again = !words[at..].iter().any(names);
     (again && on_platform(launch)).then(|| {
-        let message = "its command is `fateshare run`, which runs already, and would read this manifest again";
+        let message = "its command is the `fateshare run` that runs already, and would read this manifest again";
         let problem = Problem::new(&*launch.source, message);
         problem.with_hint("put a fateshare.yml beside it, with the app's own command")
     })

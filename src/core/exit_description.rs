@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::event::Before;
+use super::event::{Before, Unhealthy};
 use super::ids::{MemberId, Status};
 use super::verdict::{Cause, MemberEnd};
 use crate::spec::{Launch, Platform};
@@ -21,15 +21,30 @@ pub(super) fn description(launch: &Launch, cause: &Cause) -> Option<String> {
         Cause::MemberEnded(end) => Some(member_ended(launch, end)),
         Cause::Unhealthy(unhealthy) => Some(match unhealthy.before {
             Before::NeverHealthy(time) => {
-                format!("Instance never healthy after {}: {}", go(time), unhealthy.reason)
+                format!("Instance never healthy after {}: {}", go(time), probed(unhealthy))
             }
-            Before::Healthy => format!("Instance became unhealthy: {}", unhealthy.reason),
+            Before::Healthy => format!("Instance became unhealthy: {}", probed(unhealthy)),
         }),
         // There every member runs the scripts, and the first to exit is as good as any other.
         Cause::ProfileExited(code) => {
             Some(exits(launch, &[(MemberId::MAIN, Status::Exited(*code))], false))
         }
         Cause::StopRequest(_) | Cause::CannotStart(_) | Cause::OwnFailure(_) => None,
+    }
+}
+
+/// What the platform's probe says. It asks one address, where we may have asked two.
+pub(super) fn probed(unhealthy: &Unhealthy) -> String {
+    let reason = &unhealthy.reason;
+    let one = || {
+        let (first, rest) = reason.split_once(" or ")?;
+        let (second, why) = rest.split_once(": ")?;
+        (!second.contains(' ')).then(|| format!("{first}: {why}"))
+    };
+    let reason = one().unwrap_or_else(|| reason.clone());
+    match unhealthy.before {
+        Before::Healthy => format!("Liveness check unsuccessful: {reason}"),
+        Before::NeverHealthy(_) => reason,
     }
 }
 

@@ -35,6 +35,13 @@ pub fn wanted(stop_on: &[Signal]) -> Vec<Signal> {
         .collect()
 }
 
+/// Whether somebody who sends this wants no group any more, whatever the spec makes of it: a stop
+/// request, Ctrl-C on the terminal, or the terminal's end.
+pub fn asks_for_an_end(stop_on: &[Signal], received: &Received) -> bool {
+    let keys = received.signal == Signal::INT && received.sender == Sender::Terminal;
+    keys || is_stop_request(stop_on, received)
+}
+
 /// Whether this signal asks the group to stop. A hang-up of the terminal always does: nobody is
 /// left who could stop it otherwise.
 pub(super) fn is_stop_request(stop_on: &[Signal], received: &Received) -> bool {

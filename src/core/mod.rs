@@ -53,7 +53,7 @@ pub use event::{
 };
 pub use exit::{MainEnd, NOT_EXECUTABLE, NOT_FOUND, OWN_FAILURE, exit_code};
 pub use exit_description::{exit_description, source};
-pub use forward::{forwarded, wanted};
+pub use forward::{asks_for_an_end, forwarded, wanted};
 pub use group::{Group, State};
 pub use happening::{
     Decided, EndMeaning, GraceOver, Happening, Killing, MemberEnded, NotForwarded, Over, Straggler,

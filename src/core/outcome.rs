@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::exit_description::exit_description;
 use super::happening::Happening;
 use super::ids::Moment;
+use super::platform_log::cut;
 use super::verdict::Cause;
 use crate::spec::Launch;
 
@@ -25,7 +26,7 @@ pub struct Outcome {
 /// How a group ended, to whoever recreates it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It was asked to, or nothing was ever started.
+    /// It was asked to, be it while it ended for another reason; or nothing was ever started.
     Stopped,
     /// For any other reason.
     Crashed,
@@ -51,7 +52,7 @@ impl Outcome {
                     let stopped = matches!(cause, Cause::StopRequest(_));
                     outcome.end = if stopped { End::Stopped } else { End::Crashed };
                     outcome.running = since.map(|since| decided.verdict.at.since(since));
-                    outcome.description = exit_description(launch, cause);
+                    outcome.description = exit_description(launch, cause).map(|why| cut(&why));
                 }
                 _ => {}
             }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::event::{Before, Check};
-use super::exit_description::{description, go};
+use super::exit_description::{description, go, probed};
 use super::happening::{EndMeaning, Happening, MemberEnded};
 use super::ids::{MemberId, Status};
 use super::restart::crash_count;
@@ -119,7 +119,7 @@ impl PlatformLog {
                         }
                         Before::Healthy => "Container became unhealthy".to_owned(),
                     };
-                    vec![health(&unhealthy.reason), cell(&said)]
+                    vec![health(&probed(unhealthy)), cell(&said)]
                 }
                 Cause::MemberEnded(_) | Cause::ProfileExited(_) | Cause::OwnFailure(_) => {
                     Vec::new()
@@ -187,7 +187,7 @@ fn payload(instance: &Instance, why: &str, count: u32, since_1970: Duration) -> 
 }
 
 /// No more than the platform keeps of it.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     if text.len() <= LONGEST_REASON {
         return text.to_owned();
     }

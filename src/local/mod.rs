@@ -7,8 +7,10 @@
 
 mod outcome;
 mod platform;
+#[cfg(test)]
+mod platform_tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, PipeReader, PipeWriter};
 use std::time::Duration;
 
@@ -16,14 +18,15 @@ use anyhow::{Context, Result, anyhow};
 
 pub use platform::Recreation;
 
-use crate::core::{Instance, JobControl, Moment, OWN_FAILURE, Pid, Status, Stopped};
+use crate::core::{
+    Instance, JobControl, Moment, OWN_FAILURE, Pid, Sender, Status, Stopped, Target,
+};
 use crate::run::{self, Settings};
 use crate::spec::{Launch, Signal};
 use crate::sys::apart::{self, Place};
-use crate::sys::descendants::Known;
 use crate::sys::reap::{Reaped, reap};
 use crate::sys::terminal::{Session, Terminal};
-use crate::sys::{clock, kill, process, wait_signal};
+use crate::sys::{clock, descendants, kill, process, wait_signal};
 use crate::voice::Aside;
 use platform::{Action, Event, Group, Platform};
 
@@ -38,8 +41,6 @@ pub struct Wanted {
 
 /// After a group whose PID 1 was killed so long is waited for what it has left.
 const SWEEP: Duration = Duration::from_millis(500);
-/// And so often it is killed again meanwhile.
-const SWEEP_EVERY: Duration = Duration::from_millis(10);
 
 /// Runs one group after the other, and gives the exit code of the last. All signals must be blocked.
 /// Fails only before anything was started.
@@ -65,6 +66,8 @@ pub fn run(
         session: Session::find(),
         begin: clock::monotonic(),
         group: None,
+        before: descendants::own_children().into_iter().collect(),
+        unreaped: false,
         is_deaf: false,
     };
     outer.run(Platform::new(wanted.recreation, &launch.stop_on, apart), warnings, settings)
@@ -86,6 +89,10 @@ struct Outer<'a> {
     session: Session,
     begin: Duration,
     group: Option<Living>,
+    /// Children that we had from the beginning: they are no affair of ours.
+    before: BTreeSet<Pid>,
+    /// Whether SIGCHLD has come, and nobody has looked.
+    unreaped: bool,
     /// Whether it was said that we are deaf.
     is_deaf: bool,
 }
@@ -100,7 +107,8 @@ impl Outer<'_> {
         let mut actions = platform.step(self.now(), Event::Begin);
         let mut warnings = warnings;
         loop {
-            for action in std::mem::take(&mut actions) {
+            let mut todo = VecDeque::from(std::mem::take(&mut actions));
+            while let Some(action) = todo.pop_front() {
                 match action {
                     Action::Start { crashes } => {
                         settings.instance = self.instance(&settings.instance, crashes);
@@ -114,6 +122,7 @@ impl Outer<'_> {
                         }
                         // They are of the spec, which stays the same.
                         warnings = &[];
+                        todo.extend(self.heard_meanwhile(&mut platform));
                     }
                     Action::PassOn(signal, sender) => {
                         if let Some(group) = &self.group
@@ -138,7 +147,7 @@ impl Outer<'_> {
                 Err(error) => {
                     // Without its end there is no next one.
                     self.aside.say(&format!("cannot reap children: {error}"));
-                    sweep();
+                    self.sweep();
                     return Ok(OWN_FAILURE);
                 }
             }
@@ -172,8 +181,7 @@ impl Outer<'_> {
         match apart::start(self.place, ready, work) {
             Ok(pid) => Ok(Living { pid, outcome: reader }),
             Err(refused) => {
-                // A copy that could not begin ends by itself, and is not to be left to others.
-                sweep();
+                refused.copy.into_iter().for_each(reap_the_copy);
                 let option = if self.place == Place::Apart { "--pid1" } else { "--recreate" };
                 Err(anyhow!("{option}: {refused}"))
             }
@@ -194,15 +202,51 @@ impl Outer<'_> {
         }
     }
 
+    /// What had come before the copy was made has not reached that.
+    fn heard_meanwhile(&mut self, platform: &mut Platform) -> Vec<Action> {
+        let mut actions = Vec::new();
+        while let Ok(Some((signal, sender))) = wait_signal::next(Some(Duration::ZERO)) {
+            if signal == Signal::CHLD {
+                self.unreaped = true;
+                continue;
+            }
+            let sender = self.sender(signal, sender);
+            actions.extend(platform.step(self.now(), Event::AtStart(signal, sender)));
+        }
+        actions
+    }
+
+    /// A shell passes its own hang-up on to its jobs.
+    fn sender(&self, signal: Signal, sender: Sender) -> Sender {
+        let hung_up = signal == Signal::HUP && self.session.has_lost_terminal();
+        if hung_up { Sender::Terminal } else { sender }
+    }
+
+    /// Before something new begins: whether anybody is left who could end it.
+    fn look_at_terminal(&self, platform: &mut Platform) -> Vec<Action> {
+        if self.session.has_lost_terminal() {
+            return platform.step(self.now(), Event::HungUp);
+        }
+        Vec::new()
+    }
+
     /// Waits for what comes next, and tells the platform.
     fn wait(&mut self, platform: &mut Platform) -> io::Result<Vec<Action>> {
+        if std::mem::take(&mut self.unreaped) {
+            return self.reap(platform);
+        }
         let limit = platform.next_timer().map(|at| at.since(self.now()));
         match wait_signal::next(limit) {
             Ok(Some((Signal::CHLD, _))) => self.reap(platform),
             Ok(Some((signal, sender))) => {
+                let sender = self.sender(signal, sender);
                 Ok(platform.step(self.now(), Event::Signal(signal, sender)))
             }
-            Ok(None) => Ok(platform.step(self.now(), Event::Tick)),
+            Ok(None) => {
+                let mut actions = self.look_at_terminal(platform);
+                actions.extend(platform.step(self.now(), Event::Tick));
+                Ok(actions)
+            }
             Err(error) => {
                 if !std::mem::replace(&mut self.is_deaf, true) {
                     self.aside.say(&format!("cannot wait for signals: {error}"));
@@ -226,35 +270,46 @@ impl Outer<'_> {
                 let _ = terminal.take_back(Some(pid));
             }
             if matches!(status, Status::Killed(_)) {
-                sweep();
+                self.sweep();
             }
+            actions.extend(self.look_at_terminal(platform));
             let outcome = outcome::read(living.outcome);
             let group = Group { pid, status, outcome };
             actions.extend(platform.step(self.now(), Event::Ended(group)));
         }
         Ok(actions)
     }
+
+    /// A group whose fateshare was killed leaves what its members had started: a container would take
+    /// that along. It has come to us by now, or does when what is above it dies; what was there before
+    /// us stays.
+    fn sweep(&self) {
+        let begin = clock::monotonic();
+        while clock::monotonic().saturating_sub(begin) < SWEEP {
+            let mut left = descendants::own_children();
+            left.retain(|pid| !self.before.contains(pid));
+            if left.is_empty() {
+                return;
+            }
+            for pid in left {
+                // Who may not be signalled is left to the kernel.
+                let _ = kill::leader(pid, Target::Leader, Signal::KILL);
+            }
+            clock::nap();
+            while let Ok(Reaped::Child(..)) = reap() {}
+        }
+    }
 }
 
-/// A group whose fateshare was killed leaves what its members had started: a container would take that
-/// along.
-fn sweep() {
+/// A copy that could not begin ends by itself, and is not to be left to others.
+fn reap_the_copy(copy: Pid) {
     let begin = clock::monotonic();
-    let leaders = BTreeMap::new();
-    let known = Known { leaders: &leaders, ended: &[] };
-    for again in [false].into_iter().chain(std::iter::repeat(true)) {
-        // Who may not be signalled is left to the kernel.
-        let _ = kill::wave(process::Role::Subreaper, known, again, again);
-        let end = clock::monotonic() + SWEEP_EVERY;
-        while clock::monotonic() < end {
-            match reap() {
-                Ok(Reaped::NoChildren) | Err(_) => return,
-                Ok(Reaped::Child(..)) => {}
-                Ok(Reaped::NoneEnded) => clock::nap(),
-            }
-        }
-        if clock::monotonic().saturating_sub(begin) > SWEEP {
-            return;
+    while clock::monotonic().saturating_sub(begin) < SWEEP {
+        match reap() {
+            Ok(Reaped::Child(pid, _)) if pid == copy => return,
+            Ok(Reaped::NoChildren) | Err(_) => return,
+            Ok(Reaped::Child(..)) => {}
+            Ok(Reaped::NoneEnded) => clock::nap(),
         }
     }
 }

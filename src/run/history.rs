@@ -1,8 +1,8 @@
 //! The event list: everything that happened, in order, and the lines that it gives.
 
 use crate::core::{
-    Cause, Context, Happening, Importance, Instance, LogLine, Moment, NotForwarded, Outcome,
-    PlatformLog, created, exit_description, render,
+    Cause, Context, End, Happening, Importance, Instance, LogLine, Moment, NotForwarded, Outcome,
+    PlatformLog, asks_for_an_end, created, exit_description, render,
 };
 use crate::spec::Launch;
 use crate::sys::clock;
@@ -18,6 +18,8 @@ pub(super) struct History {
     entries: Vec<(Moment, Happening)>,
     signals: usize,
     warned_of_shell: bool,
+    /// Whether somebody asked for an end, be it after the verdict.
+    asked: bool,
     /// Which life of an app this is, for the platform that is played.
     instance: Instance,
     /// What the platform's log shows, where that is wanted.
@@ -33,6 +35,7 @@ impl History {
             entries: Vec::new(),
             signals: 0,
             warned_of_shell: false,
+            asked: false,
             instance: instance.clone(),
             log,
             voice: voice.clone(),
@@ -56,6 +59,9 @@ impl History {
         if is_end {
             self.log(launch, &happening);
         }
+        if let Happening::Got(received) = &happening {
+            self.asked |= asks_for_an_end(&launch.stop_on, received);
+        }
         let noise = matches!(
             happening,
             Happening::Got(_) | Happening::Forwarded(_) | Happening::NotForwarded(..)
@@ -68,7 +74,9 @@ impl History {
 
     /// What came of the group, as far as it has come; `code` is what it ends with.
     pub(super) fn outcome(&self, launch: &Launch, code: u8) -> Outcome {
-        Outcome::of(launch, code, &self.entries)
+        let outcome = Outcome::of(launch, code, &self.entries);
+        // Who wants an end wants no new beginning, whatever came first.
+        if self.asked { Outcome { end: End::Stopped, ..outcome } } else { outcome }
     }
 
     /// Says what the platform's log shows of this, where that is wanted.

@@ -63,8 +63,8 @@ pub struct Settings {
     pub port: Option<u16>,
     /// Which life of the app this is, for the platform that is played.
     pub instance: Instance,
-    /// Whether main may have the terminal that we have. Not where groups are recreated: there Ctrl-C is
-    /// for us.
+    /// Whether main may have the terminal that we have. Not where groups are recreated: there keys are
+    /// for us, and members have no terminal at all.
     pub terminal_for_main: bool,
 }
 
@@ -179,7 +179,7 @@ fn live(
     let for_us = relayed || !settings.terminal_for_main;
     let from_terminal = for_us && terminal::is_input();
     let stdin = if from_terminal { Stdin::Null } else { Stdin::Inherit };
-    let around = Surroundings { role, limit, stdin };
+    let around = Surroundings { role, limit, stdin, sessions: !settings.terminal_for_main };
     if terminal.is_some() {
         // Above main's prompt, not behind it.
         voice.flush(LEAST_FLUSH);

@@ -210,6 +210,7 @@ pub(super) fn program(
     for name in inherited.own_number(heir, &prepared.env) {
         program.tell_own_number(name);
     }
+    program.session = around.sessions;
     program.limit = around.limit;
     program.oom_score_adj = member.oom_score_adj;
     program.no_new_privs = member.no_new_privs;

@@ -25,6 +25,8 @@ pub enum Place {
 /// Why there is no copy, or none that could begin.
 #[derive(Debug)]
 pub struct Refused {
+    /// The copy that could not begin, if there is one: it ends by itself, and is to be reaped.
+    pub copy: Option<Pid>,
     step: Step,
     error: io::Error,
     cause: Option<String>,
@@ -100,7 +102,7 @@ pub fn start(
     ready: impl FnOnce(Pid),
     work: impl FnOnce() -> u8,
 ) -> Result<Pid, Refused> {
-    let at_start = |error| Refused { step: Step::Start, error, cause: None };
+    let at_start = |error| Refused { copy: None, step: Step::Start, error, cause: None };
     // How it went, from the copy; and the word to go on, from us.
     let (mut report, reporter) = seam::call("pipe", io::pipe).map_err(at_start)?;
     let (gate, mut go) = seam::call("pipe", io::pipe).map_err(at_start)?;
@@ -130,13 +132,14 @@ pub fn start(
         (Ok(_), []) => Some((Step::Start, io::Error::other("it ended before it had begun"))),
     };
     if let Some((step, error)) = failed {
-        // It ends by itself, at the closed gate at the latest, and is reaped like any other child.
         let cause = cause(step, &error, place);
-        return Err(Refused { step, error, cause });
+        return Err(Refused { copy: Some(pid), step, error, cause });
     }
     ready(pid);
     match seam::call("write_pipe", || go.write_all(&[SET_UP])) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(at_start(error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Refused { copy: Some(pid), ..at_start(error) })
+        }
         // If it is gone already, its end says so.
         _ => Ok(pid),
     }

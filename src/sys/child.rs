@@ -77,6 +77,7 @@ pub(super) struct Shared<'a> {
     /// `None` for ours. None of them is 0, 1 or 2: those are always open in us.
     pub(super) outputs: Option<[c_int; 2]>,
     pub(super) foreground: bool,
+    pub(super) session: bool,
     pub(super) limit: Option<Limit>,
     /// What is written to `oom_score_adj`.
     pub(super) oom_score: Option<&'a [u8]>,
@@ -135,6 +136,11 @@ pub(super) fn reported(message: &[u8]) -> Option<(usize, c_int)> {
 fn take(step: Step, shared: &Shared<'_>) -> c_int {
     match step {
         Step::Fork => 0,
+        // A session is a group too, and has no terminal.
+        Step::Group if shared.session => seam::raw("setsid", || {
+            // SAFETY: it takes nothing.
+            unsafe { libc::setsid() }
+        }),
         // Only here, not in the parent too: it goes on after our execve, when the group exists.
         // SAFETY: plain numbers.
         Step::Group => seam::raw("setpgid", || unsafe { libc::setpgid(0, 0) }),

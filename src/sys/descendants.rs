@@ -184,7 +184,7 @@ fn has_children_lists() -> bool {
 }
 
 /// Our own children, zombies too; nothing where `/proc` does not show them.
-pub(super) fn own_children() -> Vec<Pid> {
+pub fn own_children() -> Vec<Pid> {
     if procfs::usable().is_ok() && has_children_lists() {
         children(process::own_pid()).unwrap_or_default()
     } else {

@@ -72,7 +72,9 @@ pub fn pass_on(child: Pid, signal: Signal, sender: &Sender) -> io::Result<()> {
     }
     let (pid, uid) = match sender {
         Sender::Process { pid, uid, .. } => (pid.0, *uid),
-        Sender::Outside | Sender::Terminal | Sender::Unknown => (0, 0),
+        Sender::Outside => (0, 0),
+        // Nobody but the kernel may say so.
+        Sender::Terminal | Sender::Unknown => return kill::leader(child, Target::Leader, signal),
     };
     let signo = signal.number();
     let info = Info { signo, errno: 0, code: libc::SI_QUEUE, padding: 0, pid, uid, rest: [0; 13] };

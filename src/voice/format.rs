@@ -78,6 +78,8 @@ pub(super) struct Frame {
     head: Vec<u8>,
     /// For Cloud Foundry: whether the line is red.
     red: bool,
+    /// Whether something may follow when nobody writes any more: the member's last words.
+    goes_on: bool,
 }
 
 impl Frame {
@@ -95,7 +97,7 @@ impl Frame {
             }
             Colours::None => format!("{label} "),
         };
-        Self { format: Format::Text, head: head.into_bytes(), red: false }
+        Self { format: Format::Text, head: head.into_bytes(), red: false, goes_on: false }
     }
 
     /// ` [APP/PROC/WEB/0] OUT `; errors are red, where there are colours.
@@ -103,12 +105,13 @@ impl Frame {
         let kind = if stream == Stream::Stdout { "OUT" } else { "ERR" };
         let red = stream == Stream::Stderr && colours == Colours::Some;
         let head = format!(" [{source}/0] {kind} ").into_bytes();
-        Self { format: Format::CloudFoundry, head, red }
+        let goes_on = stream == Stream::Stdout;
+        Self { format: Format::CloudFoundry, head, red, goes_on }
     }
 
     /// For lines of the platform itself, which bring along where they are from.
     pub(super) fn platform() -> Self {
-        Self { format: Format::CloudFoundry, head: b" ".to_vec(), red: false }
+        Self { format: Format::CloudFoundry, head: b" ".to_vec(), red: false, goes_on: false }
     }
 
     /// Everything of an object between time and message.
@@ -119,7 +122,7 @@ impl Frame {
         head.extend(b"\",\"stream\":\"");
         head.extend(stream.name().as_bytes());
         head.extend(b"\",\"message\":\"");
-        Self { format: Format::Json, head: head.bytes().to_vec(), red: false }
+        Self { format: Format::Json, head: head.bytes().to_vec(), red: false, goes_on: false }
     }
 
     /// For what we say ourselves.
@@ -134,12 +137,12 @@ impl Frame {
             (Format::Text, Colours::Some) => b"\x1b[0mfateshare: ",
             (Format::Text, Colours::None) | (Format::Raw, _) => b"fateshare: ",
         };
-        Self { format, head: head.to_vec(), red: false }
+        Self { format, head: head.to_vec(), red: false, goes_on: false }
     }
 
     /// Whether something may follow when nobody writes any more: the member's last words.
     pub(super) fn goes_on(&self) -> bool {
-        self.format == Format::CloudFoundry
+        self.goes_on
     }
 
     /// Writes what comes before each line of the same moment.

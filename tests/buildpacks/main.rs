@@ -246,12 +246,19 @@ fn what_is_wrong_with_a_build_is_said_with_the_next_move() {
 fn a_manifest_that_starts_fateshare_is_not_read_by_it_again() {
     let droplet = Droplet::staged("app-with-fateshare");
     fs::remove_file(droplet.path("app/fateshare.yml")).expect("it was there");
-    let manifest = "applications: [{name: app, command: fateshare run}]\n";
-    droplet.write("app/manifest.yml", manifest);
-    let mut running = droplet.launch();
-    running.assert_ends(125);
-    running.assert_said(
-        "fateshare: ./manifest.yml: its command is `fateshare run`, which runs already, and would read \
-         this manifest again",
-    );
+    for command in [
+        "fateshare run",
+        "exec fateshare run --log-format text",
+        "A=1 ../deps/0/bin/fateshare run",
+        "sh -c 'exec fateshare run'",
+    ] {
+        let manifest = format!("applications: [{{name: app, command: {command:?}}}]\n");
+        droplet.write("app/manifest.yml", &manifest);
+        let mut running = droplet.launch();
+        running.assert_ends(125);
+        running.assert_said(
+            "fateshare: ./manifest.yml: its command is the `fateshare run` that runs already, and would \
+             read this manifest again",
+        );
+    }
 }

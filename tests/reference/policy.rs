@@ -2,7 +2,7 @@
 
 use super::{Proof, Row};
 
-const PURE: &str = "src/local/platform.rs";
+const PURE: &str = "src/local/platform_tests.rs";
 const REAL: &str = "tests/run/local/recreate.rs";
 
 pub(crate) const ROWS: &[Row] = &[

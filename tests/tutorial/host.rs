@@ -160,6 +160,15 @@ impl Host {
         command.output().expect("a shell")
     }
 
+    /// Everything that runs in the folder of this test, which is the app's.
+    fn processes(&self) -> Vec<String> {
+        let dir = fs::canonicalize(self.dir.path()).expect("the folder");
+        let entries = fs::read_dir("/proc").expect("/proc").flatten();
+        let here = |path: &Path| fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd == dir);
+        let found = entries.map(|entry| entry.path()).filter(|path| here(path));
+        found.map(|path| path.display().to_string()).collect()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -175,6 +184,10 @@ impl Stage for Host {
     }
 
     fn ps(&self) -> String {
+        // All of them are seen there; so the check at the end can fail.
+        assert_eq!(self.processes().len(), 4, "{:?}", self.processes());
+        let space = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).expect("it lives");
+        assert_eq!(space(&self.inner()) != space("self"), self.apart);
         let shown = self.inside("ps aux");
         if self.apart && geteuid().is_root() {
             // As in the tutorial: the init is PID 1, and there is nobody else.
@@ -186,7 +199,7 @@ impl Stage for Host {
         let ours: Vec<&str> = ours.lines().collect();
         let is_ours =
             |row: &&str| row.split_ascii_whitespace().nth(1).is_some_and(|pid| ours.contains(&pid));
-        shown.lines().filter(is_ours).map(|row| format!("{row}\n")).collect()
+        shown.lines().filter(is_ours).collect::<Vec<_>>().join("\n")
     }
 
     fn kill_the_sidecar(&self) {
@@ -205,9 +218,7 @@ impl Stage for Host {
             if let Some(status) = self.child.try_wait().expect("our own child") {
                 let code = status.code().unwrap_or(-1);
                 self.ended = Some(code);
-                let left = Command::new("pgrep").arg("-f").arg(self.dir.path()).output();
-                let left = String::from_utf8(left.expect("pgrep").stdout).expect("UTF-8");
-                assert_eq!(left, "", "nothing is left");
+                assert_eq!(self.processes(), Vec::<String>::new(), "nothing is left");
                 return code;
             }
             thread::sleep(Duration::from_millis(10));

@@ -20,6 +20,7 @@ in_both_modes![
     root_can_become_somebody_else_there,
     a_refusal_names_its_cause,
     a_user_that_cannot_be_mapped_is_a_refusal,
+    a_refusal_leaves_children_from_before_alone,
 ];
 
 fn members_see_only_their_group(mode: Mode) {
@@ -193,6 +194,20 @@ fn a_user_that_cannot_be_mapped_is_a_refusal(mode: Mode) {
     ended
         .code(125)
         .says(&["--pid1: cannot map our user into a user namespace: Operation not permitted"]);
+}
+
+fn a_refusal_leaves_children_from_before_alone(mode: Mode) {
+    if !can_make_calls_fail() {
+        return;
+    }
+    for rule in ["clone_apart:1", "mount:1"] {
+        let group = pair(mode, "wait", &["--pid1"])
+            .after_script("$FIXTURE $LOG before wait & exec \"$@\"")
+            .failing(rule);
+        let mut group = group.start();
+        group.wait_started(&["before"]);
+        group.end_leaving(&["before"]).code(125);
+    }
 }
 
 /// Nobody reads what we say, and it goes on all the same.

@@ -1,7 +1,7 @@
 //! Keys on the terminal while groups are recreated, or run apart.
 
 use crate::support::terminal::PROMPT;
-use crate::support::{Argv, Group, Mode, Running, Terminal, in_both_modes};
+use crate::support::{Argv, Group, Mode, Running, Shell, Terminal, in_both_modes, proc};
 
 use super::{times, wait_times};
 
@@ -9,6 +9,11 @@ in_both_modes![
     ctrl_c_ends_a_group_that_would_be_recreated,
     ctrl_c_ends_the_wait_for_the_next,
     a_main_that_reads_gets_nothing,
+    a_main_that_opens_the_terminal_finds_none,
+    ctrl_c_during_the_teardown_of_a_crash_is_heard,
+    ctrl_c_that_is_no_stop_request_ends_it_all_the_same,
+    ctrl_c_at_any_moment_of_the_start_is_heard,
+    the_end_of_the_terminal_is_the_end_of_it,
 ];
 
 fn ctrl_c_ends_a_group_that_would_be_recreated(mode: Mode) {
@@ -35,6 +40,7 @@ fn ctrl_c_ends_the_wait_for_the_next(mode: Mode) {
         terminal.wait_shown("recreating in 30s");
         wait_times(&mut group, "web: ends 3", 3);
         terminal.press("\x03");
+        terminal.wait_shown("SIGINT while waiting");
         let ended = terminal.end(group);
         ended.code(3).says(&["SIGINT while waiting; not recreating; exit 3"]);
     }
@@ -49,6 +55,106 @@ fn a_main_that_reads_gets_nothing(mode: Mode) {
         .start();
     let ended = terminal.end(group);
     ended.code(5).logged("web: ends 5", 2);
+}
+
+/// As in a container without `-t`: passwords are not asked for there.
+fn a_main_that_opens_the_terminal_finds_none(mode: Mode) {
+    let mut terminal = Terminal::new();
+    let ended = Group::new(mode)
+        .main("web", Shell("read -r line < /dev/tty || exit 5"))
+        .arguments(&["--recreate=0"])
+        .on(&terminal)
+        .start();
+    let ended = terminal.end(ended);
+    ended.code(5).says(&["/dev/tty"]);
+}
+
+fn ctrl_c_during_the_teardown_of_a_crash_is_heard(mode: Mode) {
+    for options in [&["--recreate"][..], &["--recreate", "--pid1"]] {
+        let mut terminal = Terminal::new();
+        let mut group = Group::new(mode)
+            .main("web", "take=TERM,INT until=go exit=0")
+            .sidecar("it", "until=crash exit=3")
+            .arguments(options)
+            .on(&terminal)
+            .start();
+        group.wait_started(&["web", "it"]);
+        std::fs::write(group.dir().join("crash"), "").expect("the trigger");
+        group.wait_for("web: got SIGTERM");
+        terminal.press("\x03");
+        terminal.wait_shown("^C");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::fs::write(group.dir().join("go"), "").expect("the trigger");
+        let ended = terminal.end(group);
+        ended.code(3).silent_about("crash 1").logged("web: got SIGTERM", 1);
+    }
+}
+
+fn ctrl_c_that_is_no_stop_request_ends_it_all_the_same(mode: Mode) {
+    for options in [&["--recreate"][..], &["--recreate", "--pid1"]] {
+        let mut terminal = Terminal::new();
+        let mut group = Group::new(mode)
+            .main("web", "exit-on=INT:4 wait")
+            .top("stop_on: [SIGTERM]")
+            .arguments(options)
+            .on(&terminal)
+            .start();
+        group.wait_started(&["web"]);
+        terminal.press("\x03");
+        let ended = terminal.end(group);
+        ended.code(4).silent_about("crash 1").logged("web: ends 4", 1);
+    }
+}
+
+/// The first moments belong to the one process, then there are two.
+fn ctrl_c_at_any_moment_of_the_start_is_heard(mode: Mode) {
+    for moment in 0..12 {
+        let terminal = Terminal::new();
+        let mut group = Group::new(mode)
+            .main("web", Argv(&["/bin/sleep", "60"]))
+            .arguments(&["--recreate"])
+            .on(&terminal)
+            .start();
+        // Before that it has default dispositions, and as PID 1 the kernel throws signals away.
+        let fateshare = group.fateshare();
+        group.until("it blocks signals", |_| {
+            let status = std::fs::read_to_string(format!("/proc/{fateshare}/status")).ok()?;
+            let blocks = status.lines().any(|line| line.starts_with("SigBlk:\tf"));
+            // While it waits for them they are not.
+            (blocks || !proc::children(fateshare).is_empty()).then_some(())
+        });
+        std::thread::sleep(std::time::Duration::from_micros(400 * moment));
+        terminal.press("\x03");
+        group.end_killed().silent_about("crash 1");
+        drop(terminal);
+    }
+}
+
+fn the_end_of_the_terminal_is_the_end_of_it(mode: Mode) {
+    for options in [&["--recreate"][..], &["--recreate", "--pid1"]] {
+        // While it waits.
+        let mut terminal = Terminal::new();
+        let group = Group::new(mode).main("web", "exit=3").arguments(options);
+        let mut group = group.on(&terminal).stderr_in_a_file().start();
+        super::wait_said(&mut group, "recreating in 30s");
+        terminal.hang_up();
+        group.end().code(3).says(&["SIGHUP while waiting; not recreating; exit 3"]);
+        // While a group that has crashed is stopped.
+        let mut terminal = Terminal::new();
+        let mut group = Group::new(mode)
+            .main("web", "take=TERM,HUP until=go exit=0")
+            .sidecar("it", "until=crash exit=3")
+            .arguments(options)
+            .on(&terminal)
+            .stderr_in_a_file()
+            .start();
+        group.wait_started(&["web", "it"]);
+        std::fs::write(group.dir().join("crash"), "").expect("the trigger");
+        group.wait_for("web: got SIGTERM");
+        terminal.hang_up();
+        std::fs::write(group.dir().join("go"), "").expect("the trigger");
+        group.end().code(3).silent_about("crash 1").logged("web: got SIGTERM", 1);
+    }
 }
 
 /// In a namespace of its own main has the terminal as in a container.

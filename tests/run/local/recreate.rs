@@ -15,6 +15,7 @@ in_both_modes![
     whoever_asked_is_still_named,
     other_signals_go_on_to_main,
     a_killed_fateshare_is_recreated_and_leaves_nothing,
+    children_from_before_are_left_alone,
     when_we_are_killed_the_group_is_told_to_stop,
     what_cannot_be_started_is_a_crash_too,
     two_hundred_crashes_are_the_end,
@@ -114,6 +115,18 @@ fn a_killed_fateshare_is_recreated_and_leaves_nothing(mode: Mode) {
     ended
         .code(0)
         .says(&["crash 1 (the group's fateshare (pid ", ") was killed by SIGKILL); recreating"]);
+}
+
+fn children_from_before_are_left_alone(mode: Mode) {
+    let mut group = pair(mode, "exit-on=TERM:0 wait", &["--recreate=1"])
+        .after_script("$FIXTURE $LOG before wait & exec \"$@\"")
+        .start();
+    group.wait_started(&["before", "web", "config-server"]);
+    kill_it(inner(&mut group));
+    wait_times(&mut group, "web: started", 2);
+    wait_times(&mut group, "config-server: started", 2);
+    group.signal(Signal::SIGTERM);
+    group.end_leaving(&["before"]).code(0);
 }
 
 fn when_we_are_killed_the_group_is_told_to_stop(mode: Mode) {

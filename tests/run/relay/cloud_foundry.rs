@@ -10,6 +10,7 @@ in_both_modes![
     a_line_ends_at_a_carriage_return_too_and_empty_ones_are_dropped,
     the_exit_status_is_a_members_last_line,
     it_is_glued_to_an_unfinished_line,
+    an_unfinished_error_waits_for_nobody,
     a_straggler_that_holds_the_output_delays_no_exit_status,
     who_had_to_be_killed_is_said,
     a_stop_is_no_crash,
@@ -103,6 +104,17 @@ fn the_exit_status_is_a_members_last_line(mode: Mode) {
 fn it_is_glued_to_an_unfinished_line(mode: Mode) {
     let ended = group(mode, "printf 'no end'; exit 3").start().end();
     assert_eq!(of(&ended.stdout, "APP/PROC/WEB"), ["OUT no endExit status 3"]);
+}
+
+fn an_unfinished_error_waits_for_nobody(mode: Mode) {
+    let mut running = relayed(mode, "cf")
+        .main("web", Shell("until [ -e go ]; do sleep 0.01; done; exit 3"))
+        .sidecar("once", Shell("printf 'no end' >&2"))
+        .key("may_finish: true")
+        .start();
+    wait_for_line(&mut running, "[APP/PROC/WEB/SIDECAR/ONCE/0] ERR no end");
+    std::fs::write(running.dir().join("go"), "").expect("the trigger");
+    running.end().code(3);
 }
 
 fn a_straggler_that_holds_the_output_delays_no_exit_status(mode: Mode) {
@@ -213,7 +225,11 @@ fn a_failed_check_is_told_as_the_platform_tells_it(mode: Mode) {
     ended.code(69);
     let lines = platform(&ended);
     let about = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
-    assert_eq!(about("[HEALTH/0] ERR failed to make TCP connection to 127.0.0.1:1 "), 1, "{ended}");
+    assert_eq!(
+        about("[HEALTH/0] ERR failed to make TCP connection to 127.0.0.1:1: "),
+        1,
+        "{ended}"
+    );
     let failed = "[CELL/0] OUT Failed after 1s: startup health check never passed.";
     assert_eq!(about(failed), 1, "{ended}");
     assert_eq!(
