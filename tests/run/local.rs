@@ -8,6 +8,10 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Group, Mode, Running, proc};
 
+/// A shell that becomes fateshare when a child of its runs.
+pub(crate) const BEFORE: &str = "$FIXTURE $LOG before wait & \
+    until grep -qs 'before: started' $LOG; do sleep 0.01; done; exec \"$@\"";
+
 /// A pair that counts its lives in the log, and what else `fateshare run` is given.
 pub(crate) fn pair(mode: Mode, main: &str, options: &[&str]) -> Group {
     Group::new(mode)

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use super::{inner, kill_it, pair, pid_apart, wait_times};
+use super::{BEFORE, inner, kill_it, pair, pid_apart, wait_times};
 use crate::support::host::{can_change_users, can_make_calls_fail};
 use crate::support::{Group, Mode, Shell, in_both_modes, proc};
 
@@ -201,9 +201,7 @@ fn a_refusal_leaves_children_from_before_alone(mode: Mode) {
         return;
     }
     for rule in ["clone_apart:1", "mount:1"] {
-        let group = pair(mode, "wait", &["--pid1"])
-            .after_script("$FIXTURE $LOG before wait & exec \"$@\"")
-            .failing(rule);
+        let group = pair(mode, "wait", &["--pid1"]).after_script(BEFORE).failing(rule);
         let mut group = group.start();
         group.wait_started(&["before"]);
         group.end_leaving(&["before"]).code(125);

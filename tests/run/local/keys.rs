@@ -198,6 +198,8 @@ fn ctrl_z_and_fg_with_a_group_that_is_recreated() {
     }
     terminal.press("\x03");
     group.wait_for("web: ends 4");
+    terminal.wait_shown("; exit 4");
+    terminal.wait_shown(PROMPT);
     terminal.bash_works(&mut group);
     assert_eq!(times(&group, "web: started"), 1);
     terminal.type_line("exit");
@@ -206,11 +208,16 @@ fn ctrl_z_and_fg_with_a_group_that_is_recreated() {
 
 #[test]
 fn afterwards_the_shell_has_its_terminal_again() {
-    for option in ["--pid1", "--recreate=1", "--pid1 --recreate=1"] {
+    for (option, last) in [
+        ("--pid1", "killed; exit 3"),
+        ("--recreate=1", "(--recreate=1); exit 3"),
+        ("--pid1 --recreate=1", "(--recreate=1); exit 3"),
+    ] {
         let mut terminal = Terminal::new();
         let line = format!("fateshare run group.yml {option}");
         let mut group = under_bash(&mut terminal, "exit=3", &line);
-        group.wait_for("web: ends 3");
+        terminal.wait_shown(last);
+        terminal.wait_shown(PROMPT);
         terminal.bash_works(&mut group);
         terminal.type_line("exit");
         group.end();

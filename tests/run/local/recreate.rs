@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use super::{inner, kill_it, pair, times, wait_said, wait_times};
+use super::{BEFORE, inner, kill_it, pair, times, wait_said, wait_times};
 use crate::support::host::can_make_calls_fail;
 use crate::support::{Group, Mode, Shell, in_both_modes};
 
@@ -118,9 +118,8 @@ fn a_killed_fateshare_is_recreated_and_leaves_nothing(mode: Mode) {
 }
 
 fn children_from_before_are_left_alone(mode: Mode) {
-    let mut group = pair(mode, "exit-on=TERM:0 wait", &["--recreate=1"])
-        .after_script("$FIXTURE $LOG before wait & exec \"$@\"")
-        .start();
+    let mut group =
+        pair(mode, "exit-on=TERM:0 wait", &["--recreate=1"]).after_script(BEFORE).start();
     group.wait_started(&["before", "web", "config-server"]);
     kill_it(inner(&mut group));
     wait_times(&mut group, "web: started", 2);
