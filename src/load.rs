@@ -150,22 +150,54 @@ fn in_the_middle(problems: Problems) -> anyhow::Error {
 /// A manifest that the platform has started us by, found again: we would start ourselves without end.
 fn itself(launch: &Launch) -> Option<Problem> {
     let command = launch.members.first()?.argv.last()?.to_str()?;
-    let words: Vec<&str> =
-        command.split(|it: char| it.is_whitespace() || "'\"".contains(it)).collect();
-    let runs = |pair: &[&str]| {
-        Path::new(pair[0]).file_name().is_some_and(|it| it == "fateshare") && pair[1] == "run"
-    };
-    // Whoever names a spec reads that.
-    let names = |word: &&str| {
-        *word == "-" || [".yml", ".yaml", ".json"].iter().any(|end| word.ends_with(end))
-    };
-    let at = words.windows(2).position(runs)?;
-    let again = !words[at..].iter().any(names);
+    let again = command.split([';', '&', '|', '(', ')', '\n']).any(runs_us);
     (again && on_platform(launch)).then(|| {
         let message = "its command is the `fateshare run` that runs already, and would read this manifest again";
         let problem = Problem::new(&*launch.source, message);
         problem.with_hint("put a fateshare.yml beside it, with the app's own command")
     })
+}
+
+/// Whether a simple command is `fateshare run`, without a spec of its own.
+fn runs_us(command: &str) -> bool {
+    const WITH_A_VALUE: [&str; 14] = [
+        "--log-format",
+        "--port",
+        "--color",
+        "--recreate-delay",
+        "--sidecar",
+        "--grace-period",
+        "--app",
+        "--process",
+        "--var",
+        "--vars-file",
+        "--launch-yml",
+        "--deps-dir",
+        "--procfile",
+        "--staging",
+    ];
+    let words = command.split(|it: char| it.is_whitespace() || "'\"\\".contains(it));
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let is_us = |pair: &[&str]| {
+        Path::new(pair[0]).file_name().is_some_and(|it| it == "fateshare") && pair[1] == "run"
+    };
+    let Some(at) = words.windows(2).position(is_us) else { return false };
+    let mut rest = words[at + 2..].iter();
+    while let Some(word) = rest.next() {
+        match *word {
+            // What follows is a command.
+            "--" => return true,
+            option if WITH_A_VALUE.contains(&option) => {
+                rest.next();
+            }
+            named if named == "-" || named.starts_with("-f") || named.starts_with("--file") => {
+                return false;
+            }
+            option if option.starts_with('-') => {}
+            _spec => return false,
+        }
+    }
+    true
 }
 
 /// Whether this is Cloud Foundry, or somebody who plays it.
@@ -297,4 +329,28 @@ fn variables(args: &cli::CloudFoundry) -> Result<Vec<(String, String)>> {
         return Err(anyhow!("--process: {:?} is no process type", shown(process)));
     }
     args.var.iter().map(split).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_runs_us_again_is_known() {
+        for (command, again) in [
+            ("fateshare run", true),
+            ("exec  fateshare   run", true),
+            ("\"fateshare\" run --recreate=3", true),
+            ("A=1 ../deps/0/bin/fateshare run --vars-file vars.yml --port 8080", true),
+            (" fateshare run -- ./web", true),
+            ("fateshare run my.yml", false),
+            ("fateshare run --log-format text -", false),
+            ("fateshare run -f group", false),
+            ("fateshare run --file=group", false),
+            ("fateshare check", false),
+            ("./web run", false),
+        ] {
+            assert_eq!(runs_us(command), again, "{command}");
+        }
+    }
 }

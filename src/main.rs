@@ -89,7 +89,8 @@ fn run(args: &cli::Run) -> Result<u8> {
     if recreation.is_none() && !args.pid1 {
         return Ok(fateshare::run::run(&launch, &warnings, &settings)?.code);
     }
-    let place = if args.pid1 { Place::Apart } else { Place::Here };
+    let own_group = recreation.is_none();
+    let place = if args.pid1 { Place::Apart { own_group } } else { Place::Here };
     local::run(&launch, &warnings, settings, Wanted { recreation, place })
 }
 

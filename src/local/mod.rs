@@ -10,7 +10,7 @@ mod platform;
 #[cfg(test)]
 mod platform_tests;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::sys::reap::{Reaped, reap};
 use crate::sys::terminal::{Session, Terminal};
 use crate::sys::{clock, descendants, kill, process, wait_signal};
 use crate::voice::Aside;
-use platform::{Action, Event, Group, Platform};
+use platform::{Action, Apart, Event, Group, Platform};
 
 /// What is wanted of the local platform.
 #[derive(Clone, Copy, Debug)]
@@ -56,17 +56,21 @@ pub fn run(
         settings.port = Some(run::free_port().context("--port 0: no port is free")?);
     }
     settings.terminal_for_main = wanted.recreation.is_none();
-    let apart = wanted.place == Place::Apart;
+    // The terminal is the group's where main may have it; else keys are for all of us.
+    let apart = match wanted.place {
+        Place::Here => Apart::No,
+        Place::Apart { own_group: false } => Apart::WithOurKeys,
+        Place::Apart { own_group: true } => Apart::WithItsOwn,
+    };
     let outer = Outer {
         launch,
         aside: Aside::new(settings.style(launch)),
         place: wanted.place,
-        // Here Ctrl-C and the like reach the group by themselves; there it must be in the foreground.
-        terminal: apart.then(Terminal::find).flatten(),
+        terminal: (apart == Apart::WithItsOwn).then(Terminal::find).flatten(),
         session: Session::find(),
         begin: clock::monotonic(),
         group: None,
-        before: descendants::own_children().into_iter().collect(),
+        since: clock::both().0,
         unreaped: false,
         is_deaf: false,
     };
@@ -89,8 +93,8 @@ struct Outer<'a> {
     session: Session,
     begin: Duration,
     group: Option<Living>,
-    /// Children that we had from the beginning: they are no affair of ours.
-    before: BTreeSet<Pid>,
+    /// When we began, since the machine did: what runs for longer is no affair of ours.
+    since: Duration,
     /// Whether SIGCHLD has come, and nobody has looked.
     unreaped: bool,
     /// Whether it was said that we are deaf.
@@ -182,7 +186,7 @@ impl Outer<'_> {
             Ok(pid) => Ok(Living { pid, outcome: reader }),
             Err(refused) => {
                 refused.copy.into_iter().for_each(reap_the_copy);
-                let option = if self.place == Place::Apart { "--pid1" } else { "--recreate" };
+                let option = if self.place == Place::Here { "--recreate" } else { "--pid1" };
                 Err(anyhow!("{option}: {refused}"))
             }
         }
@@ -286,8 +290,7 @@ impl Outer<'_> {
     fn sweep(&self) {
         let begin = clock::monotonic();
         while clock::monotonic().saturating_sub(begin) < SWEEP {
-            let mut left = descendants::own_children();
-            left.retain(|pid| !self.before.contains(pid));
+            let left = descendants::children_since(self.since);
             if left.is_empty() {
                 return;
             }

@@ -16,6 +16,17 @@ pub struct Recreation {
     pub longest_wait: Option<Duration>,
 }
 
+/// Whether the group has a PID namespace of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Apart {
+    /// It has not; keys on the terminal reach it as they reach us.
+    No,
+    /// It has, and keys reach it all the same.
+    WithOurKeys,
+    /// It has, and is a process group of its own: what comes to us of keys comes to us alone.
+    WithItsOwn,
+}
+
 /// What has happened.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
@@ -59,6 +70,15 @@ pub(super) enum Action {
     End(u8),
 }
 
+/// Who has heard a signal of the terminal's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// The whole process group.
+    AsUsual,
+    /// Perhaps we alone: the group was not there yet.
+    PerhapsByUsAlone,
+}
+
 /// Where we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -77,8 +97,7 @@ pub(super) struct Platform {
     stop_on: Vec<Signal>,
     /// What the group's fateshare answers.
     passed_on: Vec<Signal>,
-    /// Whether keys on the terminal reach us alone, not the group too.
-    apart: bool,
+    apart: Apart,
     state: State,
     crashes: u32,
     recreated: u32,
@@ -90,7 +109,7 @@ pub(super) struct Platform {
 }
 
 impl Platform {
-    pub(super) fn new(recreation: Option<Recreation>, stop_on: &[Signal], apart: bool) -> Self {
+    pub(super) fn new(recreation: Option<Recreation>, stop_on: &[Signal], apart: Apart) -> Self {
         Self {
             recreation,
             stop_on: stop_on.to_vec(),
@@ -119,15 +138,13 @@ impl Platform {
             (State::Over, Event::Begin) => self.start(now),
             (State::Running { since }, Event::Ended(group)) => self.ended(now, since, &group),
             (State::Running { .. }, Event::Signal(signal, sender)) => {
-                self.signalled_while_running(signal, sender)
+                self.signalled_while_running(signal, sender, Heard::AsUsual)
             }
             (State::Waiting { .. }, Event::Signal(signal, sender)) => {
                 self.signalled_while_waiting(signal, &sender)
             }
             (State::Running { .. }, Event::AtStart(signal, sender)) => {
-                self.stop |= self.is_stop(signal, &sender);
-                let pass_on = self.passed_on.contains(&signal) && signal != Signal::TSTP;
-                pass_on.then_some(Action::PassOn(signal, sender)).into_iter().collect()
+                self.signalled_while_running(signal, sender, Heard::PerhapsByUsAlone)
             }
             (State::Running { .. }, Event::HungUp) => {
                 self.stop = true;
@@ -176,7 +193,7 @@ impl Platform {
                 running = Some(now.since(since));
                 let what =
                     format!("the group's fateshare (pid {}) was killed by {signal}", group.pid);
-                if self.recreation.is_none() {
+                if self.recreation.is_none() || self.stop {
                     actions.push(Action::Say(format!("{what}; exit {}", self.code)));
                 }
                 description = Some(what);
@@ -240,41 +257,51 @@ impl Platform {
         self.stop_on.contains(&signal) || from_terminal
     }
 
-    fn signalled_while_running(&mut self, signal: Signal, sender: Sender) -> Vec<Action> {
+    fn signalled_while_running(
+        &mut self,
+        signal: Signal,
+        sender: Sender,
+        heard: Heard,
+    ) -> Vec<Action> {
         let mut actions = Vec::new();
         if self.is_stop(signal, &sender) {
             self.stop = true;
             // Over there nobody can see who that was.
-            if self.apart
+            if self.apart != Apart::No
                 && let Sender::Process { pid, name, .. } = &sender
             {
-                let name =
-                    name.as_ref().map_or(String::new(), |it| format!(" ({})", it.escape_debug()));
+                let name = name.as_ref().map(|it| format!(" ({})", it.escape_debug()));
+                let name = name.unwrap_or_default();
                 actions.push(Action::Say(format!("{signal} from pid {pid}{name}, passed on")));
             }
         }
-        actions.extend(self.pass_on(signal, sender));
+        actions.extend(self.pass_on(signal, sender, heard));
         actions
     }
 
-    fn pass_on(&mut self, signal: Signal, sender: Sender) -> Vec<Action> {
-        let from_terminal = sender == Sender::Terminal;
+    fn pass_on(&mut self, signal: Signal, sender: Sender, heard: Heard) -> Vec<Action> {
+        // In the same process group it got these too; a hang-up only reaches a session's leader.
+        let got_it = sender == Sender::Terminal
+            && self.apart != Apart::WithItsOwn
+            && heard == Heard::AsUsual
+            && signal != Signal::HUP;
+        let here = self.apart == Apart::No;
+        let mut actions = Vec::new();
         match signal {
             // The group's fateshare would die of what it does not answer.
-            _ if !self.passed_on.contains(&signal) => Vec::new(),
-            // As PID 1 nobody can stop it, and we are what stands for it.
-            Signal::TSTP if self.apart => vec![Action::PassOn(signal, sender)],
+            _ if !self.passed_on.contains(&signal) => return actions,
+            Signal::CONT if here && !std::mem::take(&mut self.paused) => return actions,
             // A terminal stops the whole job, and the shell continues it.
-            Signal::TSTP if from_terminal => vec![Action::Suspend],
-            Signal::TSTP => {
-                self.paused = true;
-                vec![Action::PassOn(signal, sender), Action::Suspend]
-            }
-            Signal::CONT if !std::mem::take(&mut self.paused) => Vec::new(),
-            // In the same process group it got these too; a hang-up only reaches a session's leader.
-            _ if from_terminal && !self.apart && signal != Signal::HUP => Vec::new(),
-            _ => vec![Action::PassOn(signal, sender)],
+            Signal::TSTP if here && !got_it => self.paused = true,
+            _ => {}
         }
+        // As PID 1 nobody can stop it, and we are what stands for it.
+        let suspend = signal == Signal::TSTP && here;
+        if !got_it {
+            actions.push(Action::PassOn(signal, sender));
+        }
+        actions.extend(suspend.then_some(Action::Suspend));
+        actions
     }
 
     fn signalled_while_waiting(&mut self, signal: Signal, sender: &Sender) -> Vec<Action> {

@@ -179,7 +179,7 @@ fn live(
     let for_us = relayed || !settings.terminal_for_main;
     let from_terminal = for_us && terminal::is_input();
     let stdin = if from_terminal { Stdin::Null } else { Stdin::Inherit };
-    let around = Surroundings { role, limit, stdin, sessions: !settings.terminal_for_main };
+    let around = Surroundings { role, limit, stdin, no_terminal: !settings.terminal_for_main };
     if terminal.is_some() {
         // Above main's prompt, not behind it.
         voice.flush(LEAST_FLUSH);

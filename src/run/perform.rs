@@ -32,8 +32,8 @@ pub(super) struct Surroundings {
     pub(super) limit: Option<Limit>,
     /// Where main reads from.
     pub(super) stdin: Stdin,
-    /// Whether members lead sessions of their own, in which there is no terminal.
-    pub(super) sessions: bool,
+    /// Whether members are to have no terminal.
+    pub(super) no_terminal: bool,
 }
 
 /// What a shell acts with.

@@ -210,7 +210,7 @@ pub(super) fn program(
     for name in inherited.own_number(heir, &prepared.env) {
         program.tell_own_number(name);
     }
-    program.session = around.sessions;
+    program.no_terminal = around.no_terminal;
     program.limit = around.limit;
     program.oom_score_adj = member.oom_score_adj;
     program.no_new_privs = member.no_new_privs;
@@ -233,6 +233,7 @@ pub(super) fn explain(
             ..other("a new process")
         },
         Step::Group => other("its process group"),
+        Step::NoTerminal => other("giving up the terminal (TIOCNOTTY)"),
         Step::Foreground => other("the terminal's foreground"),
         Step::Limit => other("its limit on open descriptors"),
         Step::OomScore => other("its oom_score_adj (/proc/self/oom_score_adj)"),

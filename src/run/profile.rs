@@ -144,6 +144,7 @@ impl Shell<'_> {
         let program = Program::new(&prepared.file, &member.argv, env.into_iter(), Some(app));
         let mut program = program.ok_or("its environment holds a NUL byte")?;
         program.stdin = Stdin::Descriptor(exported.as_raw_fd());
+        program.no_terminal = self.around.no_terminal;
         program.limit = self.around.limit;
         program.outputs = self
             .outputs

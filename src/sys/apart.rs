@@ -17,9 +17,12 @@ use crate::core::Pid;
 pub enum Place {
     /// With us, in our process group.
     Here,
-    /// As PID 1 of a PID namespace of its own, with a `/proc` of its own, in a process group of its own;
-    /// in a user namespace too where we may not make the others without.
-    Apart,
+    /// As PID 1 of a PID namespace of its own, with a `/proc` of its own; in a user namespace too where we
+    /// may not make the others without.
+    Apart {
+        /// Whether it is in a process group of its own too, so that it can have the terminal.
+        own_group: bool,
+    },
 }
 
 /// Why there is no copy, or none that could begin.
@@ -195,13 +198,16 @@ fn live(
 
 fn set_up(place: Place, namespaces: Namespaces) -> Result<(), (Step, io::Error)> {
     let at = |step| move |error| (step, error);
-    let signal = if place == Place::Apart { libc::SIGKILL } else { libc::SIGTERM };
+    let signal = if place == Place::Here { libc::SIGTERM } else { libc::SIGKILL };
     process::end_with_parent(signal).map_err(at(Step::Tie))?;
     if place == Place::Here {
         return Ok(());
     }
-    // SAFETY: plain numbers.
-    seam::checked("setpgid_apart", || unsafe { libc::setpgid(0, 0) }).map_err(at(Step::Group))?;
+    if place == (Place::Apart { own_group: true }) {
+        // SAFETY: plain numbers.
+        seam::checked("setpgid_apart", || unsafe { libc::setpgid(0, 0) })
+            .map_err(at(Step::Group))?;
+    }
     if let Some(own) = namespaces.own {
         map_own_user(own).map_err(at(Step::Users))?;
     }

@@ -19,6 +19,8 @@ pub enum Step {
     Fork,
     /// Making it the leader of a process group.
     Group,
+    /// Giving up the terminal.
+    NoTerminal,
     /// Making that group the terminal's foreground.
     Foreground,
     /// Restoring the limit on open descriptors.
@@ -46,8 +48,9 @@ pub enum Step {
 }
 
 /// The steps a child can report, by the number that it writes.
-pub(super) const CHILD_STEPS: [Step; 13] = [
+pub(super) const CHILD_STEPS: [Step; 14] = [
     Step::Group,
+    Step::NoTerminal,
     Step::Foreground,
     // It takes a descriptor, which the member's own limit may not allow.
     Step::OomScore,
@@ -77,7 +80,7 @@ pub(super) struct Shared<'a> {
     /// `None` for ours. None of them is 0, 1 or 2: those are always open in us.
     pub(super) outputs: Option<[c_int; 2]>,
     pub(super) foreground: bool,
-    pub(super) session: bool,
+    pub(super) no_terminal: bool,
     pub(super) limit: Option<Limit>,
     /// What is written to `oom_score_adj`.
     pub(super) oom_score: Option<&'a [u8]>,
@@ -136,14 +139,11 @@ pub(super) fn reported(message: &[u8]) -> Option<(usize, c_int)> {
 fn take(step: Step, shared: &Shared<'_>) -> c_int {
     match step {
         Step::Fork => 0,
-        // A session is a group too, and has no terminal.
-        Step::Group if shared.session => seam::raw("setsid", || {
-            // SAFETY: it takes nothing.
-            unsafe { libc::setsid() }
-        }),
         // Only here, not in the parent too: it goes on after our execve, when the group exists.
         // SAFETY: plain numbers.
         Step::Group => seam::raw("setpgid", || unsafe { libc::setpgid(0, 0) }),
+        Step::NoTerminal if shared.no_terminal => terminal::give_up(),
+        Step::NoTerminal => 0,
         Step::Foreground if shared.foreground => terminal::take_foreground(),
         Step::Foreground => 0,
         Step::Limit => shared.limit.map_or(0, descriptors::restore_limit),

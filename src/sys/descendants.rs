@@ -183,8 +183,26 @@ fn has_children_lists() -> bool {
     seam::call("children_list", || fs::exists("/proc/thread-self/children")).unwrap_or(false)
 }
 
+/// Our own children that were started after this moment ([`clock::both`]'s first) or in the same tick of the
+/// kernel's clock, zombies too. By a scan of all processes where there are no lists; nothing where `/proc`
+/// does not show them.
+pub fn children_since(since: Duration) -> Vec<Pid> {
+    let own = process::own_pid();
+    let found = if has_children_lists() {
+        children(own)
+    } else {
+        by_parent().map(|mut by_parent| by_parent.remove(&own).unwrap_or_default())
+    };
+    let mut found = found.unwrap_or_default();
+    found.retain(|pid| {
+        let started = procfs::stat(*pid).ok().flatten().map(|stat| ticks(stat.key.start_ticks));
+        started.is_some_and(|started| started + TICK > since)
+    });
+    found
+}
+
 /// Our own children, zombies too; nothing where `/proc` does not show them.
-pub fn own_children() -> Vec<Pid> {
+pub(super) fn own_children() -> Vec<Pid> {
     if procfs::usable().is_ok() && has_children_lists() {
         children(process::own_pid()).unwrap_or_default()
     } else {

@@ -39,8 +39,8 @@ pub struct Program {
     pub outputs: Option<[OwnedFd; 2]>,
     /// Whether its group becomes the terminal's foreground.
     pub foreground: bool,
-    /// Whether it leads a session of its own, without a terminal, and not only a process group.
-    pub session: bool,
+    /// Whether it has no controlling terminal, be there one.
+    pub no_terminal: bool,
     /// The limit on descriptors that it gets instead of ours.
     pub limit: Option<Limit>,
     /// What becomes its `oom_score_adj`.
@@ -91,7 +91,7 @@ impl Program {
             stdin: Stdin::Null,
             outputs: None,
             foreground: false,
-            session: false,
+            no_terminal: false,
             limit: None,
             oom_score_adj: None,
             change: None,
@@ -167,7 +167,7 @@ impl Spawner {
             stdin,
             outputs: program.outputs.as_ref().map(|fds| fds.each_ref().map(AsRawFd::as_raw_fd)),
             foreground: program.foreground,
-            session: program.session,
+            no_terminal: program.no_terminal,
             limit: program.limit,
             oom_score: oom_score.as_ref().map(String::as_bytes),
             change: program.change.as_ref(),

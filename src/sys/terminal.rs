@@ -121,6 +121,30 @@ pub(super) fn take_foreground() -> libc::c_int {
     if result == -1 && tolerated { 0 } else { result }
 }
 
+/// Gives up the controlling terminal, if there is one, so that `/dev/tty` cannot be opened any more
+/// (`TIOCNOTTY` of `ioctl_tty(2)`); -1 and `errno` if that fails. A session of its own would not do: who
+/// leads one may get another terminal by opening it. Safe between `clone` and `execve`.
+pub(super) fn give_up() -> libc::c_int {
+    let tty = seam::raw("open_tty_child", || {
+        let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+        // SAFETY: the path ends with a NUL byte.
+        unsafe { libc::open(c"/dev/tty".as_ptr(), flags) }
+    });
+    if tty == -1 {
+        // There is none (ENXIO), or no way to it: that is what is wanted.
+        return 0;
+    }
+    let result = seam::raw("ioctl_tiocnotty", || {
+        // SAFETY: an open descriptor, and no argument.
+        unsafe { libc::ioctl(tty, libc::TIOCNOTTY) }
+    });
+    let errno = Errno::last_raw();
+    // SAFETY: it was just opened, and nobody else has it.
+    unsafe { libc::close(tty) };
+    Errno::set_raw(errno);
+    result
+}
+
 /// Whether we belong to a terminal, wherever standard input comes from, and who could continue us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {

@@ -109,6 +109,11 @@ impl Frame {
         Self { format: Format::CloudFoundry, head, red, goes_on }
     }
 
+    /// For who has no last words.
+    pub(super) fn without_last_words(self) -> Self {
+        Self { goes_on: false, ..self }
+    }
+
     /// For lines of the platform itself, which bring along where they are from.
     pub(super) fn platform() -> Self {
         Self { format: Format::CloudFoundry, head: b" ".to_vec(), red: false, goes_on: false }

@@ -105,7 +105,12 @@ impl Pump {
         let name = self.names.get(member).map_or("?", String::as_str);
         let frame = match self.format {
             Format::Json => Frame::json(name, stream),
-            Format::CloudFoundry => Frame::cloud_foundry(name, stream, self.colours[place]),
+            Format::CloudFoundry => {
+                let frame = Frame::cloud_foundry(name, stream, self.colours[place]);
+                // Profile scripts write in a member's name.
+                let is_member = number < self.names.len();
+                if is_member { frame } else { frame.without_last_words() }
+            }
             Format::Raw | Format::Text => Frame::text(&self.names, member, self.colours[place]),
         };
         let all = Arc::clone(&self.counters);

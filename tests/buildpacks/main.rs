@@ -251,6 +251,7 @@ fn a_manifest_that_starts_fateshare_is_not_read_by_it_again() {
         "exec fateshare run --log-format text",
         "A=1 ../deps/0/bin/fateshare run",
         "sh -c 'exec fateshare run'",
+        "cd .&&fateshare  run; echo",
     ] {
         let manifest = format!("applications: [{{name: app, command: {command:?}}}]\n");
         droplet.write("app/manifest.yml", &manifest);

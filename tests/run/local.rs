@@ -8,9 +8,9 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Group, Mode, Running, proc};
 
-/// A shell that becomes fateshare when a child of its runs.
+/// A shell that becomes fateshare when a child of its runs, and has for more than a tick of the clock.
 pub(crate) const BEFORE: &str = "$FIXTURE $LOG before wait & \
-    until grep -qs 'before: started' $LOG; do sleep 0.01; done; exec \"$@\"";
+    until grep -qs 'before: started' $LOG; do sleep 0.01; done; sleep 0.03; exec \"$@\"";
 
 /// A pair that counts its lives in the log, and what else `fateshare run` is given.
 pub(crate) fn pair(mode: Mode, main: &str, options: &[&str]) -> Group {

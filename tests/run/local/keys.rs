@@ -13,7 +13,10 @@ in_both_modes![
     ctrl_c_during_the_teardown_of_a_crash_is_heard,
     ctrl_c_that_is_no_stop_request_ends_it_all_the_same,
     ctrl_c_at_any_moment_of_the_start_is_heard,
+    ctrl_c_at_any_moment_between_groups_is_heard,
     the_end_of_the_terminal_is_the_end_of_it,
+    profile_scripts_find_no_terminal_either,
+    a_terminal_that_cannot_be_given_up_is_said,
 ];
 
 fn ctrl_c_ends_a_group_that_would_be_recreated(mode: Mode) {
@@ -128,6 +131,59 @@ fn ctrl_c_at_any_moment_of_the_start_is_heard(mode: Mode) {
         group.end_killed().silent_about("crash 1");
         drop(terminal);
     }
+}
+
+/// Groups come and go; a key that nobody took would let them go on to the two hundredth.
+fn ctrl_c_at_any_moment_between_groups_is_heard(mode: Mode) {
+    for options in [
+        &["--recreate", "--recreate-delay=0s"][..],
+        &["--recreate", "--recreate-delay=0s", "--pid1"],
+    ] {
+        for moment in 0..6 {
+            let mut terminal = Terminal::new();
+            let mut group = Group::new(mode)
+                .main("web", Shell("exit 3"))
+                .arguments(options)
+                .on(&terminal)
+                .stderr_in_a_file()
+                .start();
+            super::wait_said(&mut group, "crash 2 ");
+            std::thread::sleep(std::time::Duration::from_micros(1_300 * moment));
+            terminal.press("\x03");
+            let ended = group.end();
+            ended.silent_about("crash 200 ");
+            terminal.hang_up();
+        }
+    }
+}
+
+fn profile_scripts_find_no_terminal_either(mode: Mode) {
+    let mut terminal = Terminal::new();
+    let group = Group::new(mode)
+        .main("web", "exit=5")
+        .file(".profile", "read -r line < /dev/tty || echo none\n")
+        .top("platform: cloudfoundry")
+        .top("profile: .")
+        .arguments(&["--recreate=0"])
+        .on(&terminal)
+        .start();
+    let ended = terminal.end(group);
+    ended.code(5).says(&["none"]);
+}
+
+fn a_terminal_that_cannot_be_given_up_is_said(mode: Mode) {
+    if !crate::support::host::can_make_calls_fail() {
+        return;
+    }
+    let mut terminal = Terminal::new();
+    let group = Group::new(mode)
+        .main("web", "wait")
+        .arguments(&["--recreate=0"])
+        .on(&terminal)
+        .failing("ioctl_tiocnotty:5")
+        .start();
+    let ended = terminal.end(group);
+    ended.code(125).says(&["web could not be started: giving up the terminal (TIOCNOTTY): "]);
 }
 
 fn the_end_of_the_terminal_is_the_end_of_it(mode: Mode) {

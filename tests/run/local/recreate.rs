@@ -102,19 +102,25 @@ fn other_signals_go_on_to_main(mode: Mode) {
 }
 
 fn a_killed_fateshare_is_recreated_and_leaves_nothing(mode: Mode) {
-    let options = ["--recreate=1"];
-    let mut group =
-        pair(mode, "child [ worker session wait ] exit-on=TERM:0 wait", &options).start();
-    wait_times(&mut group, "worker: started", 1);
-    wait_times(&mut group, "config-server: started", 1);
-    kill_it(inner(&mut group));
-    wait_times(&mut group, "worker: started", 2);
-    wait_times(&mut group, "config-server: started", 2);
-    group.signal(Signal::SIGTERM);
-    let ended = group.end();
-    ended
-        .code(0)
-        .says(&["crash 1 (the group's fateshare (pid ", ") was killed by SIGKILL); recreating"]);
+    let main = "child [ worker session wait ] exit-on=TERM:0 wait";
+    // With the kernel's lists of children, and by looking at all processes.
+    for rule in ["", "children_list:2"] {
+        let mut group = pair(mode, main, &["--recreate=1"]).failing(rule).start();
+        wait_times(&mut group, "worker: started", 1);
+        wait_times(&mut group, "config-server: started", 1);
+        kill_it(inner(&mut group));
+        wait_times(&mut group, "worker: started", 2);
+        wait_times(&mut group, "config-server: started", 2);
+        // Two fateshares, two members, and the worker.
+        assert_eq!(group.processes().len(), 5, "{rule}");
+        group.signal(Signal::SIGTERM);
+        let ended = group.end();
+        ended.code(0);
+        ended.says(&[
+            "crash 1 (the group's fateshare (pid ",
+            ") was killed by SIGKILL); recreating",
+        ]);
+    }
 }
 
 fn children_from_before_are_left_alone(mode: Mode) {

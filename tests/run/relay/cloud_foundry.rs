@@ -11,6 +11,7 @@ in_both_modes![
     the_exit_status_is_a_members_last_line,
     it_is_glued_to_an_unfinished_line,
     an_unfinished_error_waits_for_nobody,
+    what_profile_scripts_leave_unfinished_comes_first,
     a_straggler_that_holds_the_output_delays_no_exit_status,
     who_had_to_be_killed_is_said,
     a_stop_is_no_crash,
@@ -115,6 +116,18 @@ fn an_unfinished_error_waits_for_nobody(mode: Mode) {
     wait_for_line(&mut running, "[APP/PROC/WEB/SIDECAR/ONCE/0] ERR no end");
     std::fs::write(running.dir().join("go"), "").expect("the trigger");
     running.end().code(3);
+}
+
+fn what_profile_scripts_leave_unfinished_comes_first(mode: Mode) {
+    let ended = relayed(mode, "cf")
+        .main("web", Shell("sleep 0.3; printf 'no end'; exit 3"))
+        .file(".profile", "printf 'of a script'\n")
+        .top("platform: cloudfoundry")
+        .top("profile: .")
+        .start()
+        .end();
+    let lines = of(&ended.stdout, "APP/PROC/WEB");
+    assert!(lines.ends_with(&["OUT of a script", "OUT no endExit status 3"]), "{ended}");
 }
 
 fn a_straggler_that_holds_the_output_delays_no_exit_status(mode: Mode) {
