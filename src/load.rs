@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context, Result, anyhow};
+use clap::Parser;
 
-use crate::cli;
+use crate::cli::{self, Cli, Command};
 use crate::cloudfoundry::{self, Inputs, Kind, Output, Strictness, Written};
 use crate::spec::{
     self, CheckKind, CommandForm, Launch, Overlay, Problem, Problems, Reading, Source, Warning,
@@ -158,46 +159,20 @@ fn itself(launch: &Launch) -> Option<Problem> {
     })
 }
 
-/// Whether a simple command is `fateshare run`, without a spec of its own.
+/// Whether a simple command is a `fateshare run` that would look for a file by itself.
 fn runs_us(command: &str) -> bool {
-    const WITH_A_VALUE: [&str; 14] = [
-        "--log-format",
-        "--port",
-        "--color",
-        "--recreate-delay",
-        "--sidecar",
-        "--grace-period",
-        "--app",
-        "--process",
-        "--var",
-        "--vars-file",
-        "--launch-yml",
-        "--deps-dir",
-        "--procfile",
-        "--staging",
-    ];
     let words = command.split(|it: char| it.is_whitespace() || "'\"\\".contains(it));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     let is_us = |pair: &[&str]| {
         Path::new(pair[0]).file_name().is_some_and(|it| it == "fateshare") && pair[1] == "run"
     };
-    let Some(at) = words.windows(2).position(is_us) else { return false };
-    let mut rest = words[at + 2..].iter();
-    while let Some(word) = rest.next() {
-        match *word {
-            // What follows is a command.
-            "--" => return true,
-            option if WITH_A_VALUE.contains(&option) => {
-                rest.next();
-            }
-            named if named == "-" || named.starts_with("-f") || named.starts_with("--file") => {
-                return false;
-            }
-            option if option.starts_with('-') => {}
-            _spec => return false,
-        }
-    }
-    true
+    let at = words.windows(2).position(is_us);
+    let parsed = at.map(|at| Cli::try_parse_from(&words[at..]));
+    let Some(Ok(Cli { command: Command::Run(args) })) = parsed else { return false };
+    let target = &args.target;
+    let is_complete = !target.command.is_empty() || !target.sidecar.is_empty();
+    let is_named = target.spec.is_some() || target.file.is_some();
+    !is_named && (target.cloud_foundry.is_used() || !is_complete)
 }
 
 /// Whether this is Cloud Foundry, or somebody who plays it.
@@ -342,7 +317,10 @@ mod tests {
             ("exec  fateshare   run", true),
             ("\"fateshare\" run --recreate=3", true),
             ("A=1 ../deps/0/bin/fateshare run --vars-file vars.yml --port 8080", true),
-            (" fateshare run -- ./web", true),
+            ("fateshare run --port 8080 --", true),
+            ("fateshare run -- ./web", false),
+            ("fateshare run --sidecar a=b", false),
+            ("fateshare run --process worker --sidecar a=b", true),
             ("fateshare run my.yml", false),
             ("fateshare run --log-format text -", false),
             ("fateshare run -f group", false),

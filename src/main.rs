@@ -14,7 +14,6 @@ use fateshare::load::{self, setting};
 use fateshare::local::{self, Recreation, Wanted};
 use fateshare::run::Settings;
 use fateshare::spec::{Problems, Reading, parse_duration};
-use fateshare::sys::apart::Place;
 use fateshare::sys::{process, signals};
 use fateshare::voice::Level;
 use fateshare::voice::format::{Colours, Format};
@@ -89,9 +88,7 @@ fn run(args: &cli::Run) -> Result<u8> {
     if recreation.is_none() && !args.pid1 {
         return Ok(fateshare::run::run(&launch, &warnings, &settings)?.code);
     }
-    let own_group = recreation.is_none();
-    let place = if args.pid1 { Place::Apart { own_group } } else { Place::Here };
-    local::run(&launch, &warnings, settings, Wanted { recreation, place })
+    local::run(&launch, &warnings, settings, Wanted { recreation, apart: args.pid1 })
 }
 
 /// How groups are recreated, if they are.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fateshare::core::{
-    Action, Answer, Cause, Check, Context, Ends, Event, Group, Happening, Instance, JobControl,
+    Action, Answer, Cause, Check, Context, Ending, Ends, Event, Group, Instance, JobControl,
     Leader, LogLine, MemberId, Moment, Outcome, Pid, Plan, PlatformLog, Received, Sender, Status,
     Timer,
 };
@@ -18,7 +18,7 @@ struct Story {
     launch: Launch,
     group: Group,
     log: PlatformLog,
-    entries: Vec<(Moment, Happening)>,
+    ending: Ending,
     instance: Instance,
     lines: Vec<LogLine>,
 }
@@ -38,7 +38,7 @@ impl Story {
             group: Group::new(Plan::new(&launch, JobControl::Nobody)),
             launch,
             log: PlatformLog::default(),
-            entries: Vec::new(),
+            ending: Ending::default(),
             instance,
             lines: Vec::new(),
         };
@@ -53,15 +53,14 @@ impl Story {
         let now = Moment::at(Duration::from_millis(millis));
         for action in self.group.step(now, event) {
             let Action::Record(happening) = action else { continue };
+            self.ending.note(&self.launch, now, &happening);
             let context = Context {
                 launch: &self.launch,
                 instance: &self.instance,
-                cause: self.group.verdict().map(|verdict| &verdict.cause),
-                running: Outcome::of(&self.launch, 0, &self.entries).running,
+                ending: &self.ending,
                 since_1970: Duration::from_secs(1),
             };
             self.lines.extend(self.log.lines(context, &happening));
-            self.entries.push((now, happening));
         }
         self
     }
@@ -75,7 +74,7 @@ impl Story {
     }
 
     fn outcome(&self) -> Outcome {
-        Outcome::of(&self.launch, 5, &self.entries)
+        self.ending.outcome(&self.launch, 5)
     }
 
     fn payload(&self) -> &str {
@@ -175,6 +174,23 @@ fn a_stop_request_is_no_crash() {
 }
 
 #[test]
+fn who_asks_for_an_end_during_a_crash_wants_no_new_beginning() {
+    for (signal, sender, end) in [
+        (Signal::TERM, Sender::Outside, End::Stopped),
+        (Signal::HUP, Sender::Terminal, End::Stopped),
+        (Signal::USR1, Sender::Outside, End::Crashed),
+    ] {
+        let mut story = Story::of("", 0);
+        story.end(9_000, SIDECAR, Status::Killed(Signal::KILL));
+        let main_leader = Leader::Program;
+        story.at(9_005, Event::Signal(Received { signal, sender, main_leader }));
+        story.end(9_010, WEB, Status::SUCCESS).over(9_020);
+        assert_eq!(story.outcome().end, end, "{signal}");
+        assert!(story.payload().contains("CRASHED"), "it crashed all the same");
+    }
+}
+
+#[test]
 fn several_that_cannot_be_started_have_a_line_each() {
     let failure = |member| SpawnFailure {
         member,
@@ -186,7 +202,7 @@ fn several_that_cannot_be_started_have_a_line_each() {
     for failed in [vec![WEB], vec![WEB, SIDECAR]] {
         let mut story = Story::of("", 0);
         story.group = Group::new(Plan::new(&spec, JobControl::Nobody));
-        story.entries.clear();
+        story.ending = Ending::default();
         story.lines.clear();
         story.at(0, Event::SpawnFailed(failed.iter().copied().map(failure).collect()));
         for member in &failed {

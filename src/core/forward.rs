@@ -37,9 +37,9 @@ pub fn wanted(stop_on: &[Signal]) -> Vec<Signal> {
 
 /// Whether somebody who sends this wants no group any more, whatever the spec makes of it: a stop
 /// request, Ctrl-C on the terminal, or the terminal's end.
-pub fn asks_for_an_end(stop_on: &[Signal], received: &Received) -> bool {
-    let keys = received.signal == Signal::INT && received.sender == Sender::Terminal;
-    keys || is_stop_request(stop_on, received)
+pub fn asks_for_an_end(stop_on: &[Signal], signal: Signal, sender: &Sender) -> bool {
+    let by_terminal = *sender == Sender::Terminal;
+    stop_on.contains(&signal) || (by_terminal && [Signal::INT, Signal::HUP].contains(&signal))
 }
 
 /// Whether this signal asks the group to stop. A hang-up of the terminal always does: nobody is

@@ -62,11 +62,11 @@ pub use happening::{
 pub use ids::{MemberId, Moment, Pid, ProcessKey, Status};
 pub use killing::{GIVE_UP_AFTER, LEAVE_AFTER, WAVE_EVERY};
 pub use opening::{opening, profile_scripts};
-pub use outcome::{End, Outcome};
+pub use outcome::{End, Ending, Outcome};
 pub use plan::{CheckPlan, MemberPlan, Plan};
 pub use platform_log::{Context, Instance, LogLine, PlatformLog, created};
 pub use restart::{FORGIVEN_AFTER, crash_count, restart_delay};
-pub use sentences::{Importance, Line, render, span};
+pub use sentences::{Importance, Line, from, render, span};
 pub use teardown::HURRY_AFTER;
 pub use timers::Timer;
 pub use verdict::{Cause, MemberEnd, Verdict, culprit};

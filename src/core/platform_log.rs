@@ -7,6 +7,7 @@ use super::event::{Before, Check};
 use super::exit_description::{description, go, probed};
 use super::happening::{EndMeaning, Happening, MemberEnded};
 use super::ids::{MemberId, Status};
+use super::outcome::Ending;
 use super::restart::crash_count;
 use super::verdict::Cause;
 use crate::spec::Launch;
@@ -54,10 +55,8 @@ pub struct Context<'a> {
     pub launch: &'a Launch,
     /// Which life of it.
     pub instance: &'a Instance,
-    /// Why it ends, once that is decided.
-    pub cause: Option<&'a Cause>,
-    /// How long it had been up and healthy before that, if it ever was.
-    pub running: Option<Duration>,
+    /// What is known of its end.
+    pub ending: &'a Ending,
     /// Now, since 1970.
     pub since_1970: Duration,
 }
@@ -146,10 +145,10 @@ impl PlatformLog {
 
 /// The container goes away; a crash is recorded.
 fn over(context: Context<'_>) -> Vec<LogLine> {
-    let Context { launch, instance, cause, running, since_1970 } = context;
+    let Context { launch, instance, ending, since_1970 } = context;
     let guid = &instance.guid;
     let mut lines = Vec::new();
-    let crash = cause.filter(|cause| !matches!(cause, Cause::StopRequest(_)));
+    let crash = ending.crash();
     if crash.is_some() {
         lines.push(stopping(guid));
     }
@@ -159,7 +158,7 @@ fn over(context: Context<'_>) -> Vec<LogLine> {
         let payload = payload(
             instance,
             &description(launch, cause).unwrap_or_default(),
-            crash_count(instance.crashes, running),
+            crash_count(instance.crashes, ending.running()),
             since_1970,
         );
         lines.push(api(&format!("Process has crashed with type: {}", quoted(kind))));

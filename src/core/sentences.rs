@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::event::{Before, Check, Received, Sender, SignalFailure, SpawnFailure, Target};
+use super::event::{Before, Check, Sender, SignalFailure, SpawnFailure, Target};
 use super::foreground;
 use super::happening::{
     Decided, EndMeaning, GraceOver, Happening, Killing, MemberEnded, NotForwarded, Over, Straggler,
@@ -61,7 +61,7 @@ pub fn render(launch: &Launch, happening: &Happening) -> Option<Line> {
         Happening::Ready => (I::Info, format!("ready{}", writer.check(Check::Readiness))),
         Happening::NotReady(why) => (I::Warn, format!("not ready: {why}")),
         Happening::Got(received) => {
-            (I::Debug, format!("got {} {}", received.signal, sender(received)))
+            (I::Debug, format!("got {} {}", received.signal, from(&received.sender)))
         }
         Happening::Forwarded(signal) => {
             (I::Debug, format!("forwarded {signal} to {}", writer.name(MemberId::MAIN)))
@@ -133,8 +133,8 @@ pub(super) fn shorten(names: &[&str], between: &str) -> String {
 }
 
 /// `from pid 8 (bash)`, `from outside this container`.
-fn sender(received: &Received) -> String {
-    match &received.sender {
+pub fn from(sender: &Sender) -> String {
+    match sender {
         Sender::Process { pid, name: Some(name), .. } => {
             format!("from pid {pid} ({})", name.escape_debug())
         }
@@ -248,7 +248,7 @@ impl Writer<'_> {
     fn verdict(&self, decided: &Decided) -> String {
         let text = match &decided.verdict.cause {
             Cause::MemberEnded(end) => self.member_ended(end, &decided.background),
-            Cause::StopRequest(request) => format!("{} {}", request.signal, sender(request)),
+            Cause::StopRequest(request) => format!("{} {}", request.signal, from(&request.sender)),
             Cause::CannotStart(failures) => {
                 if let [failure] = failures.as_slice() {
                     return self.consequences(self.spawn_failed(failure), decided);

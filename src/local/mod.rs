@@ -28,15 +28,15 @@ use crate::sys::reap::{Reaped, reap};
 use crate::sys::terminal::{Session, Terminal};
 use crate::sys::{clock, descendants, kill, process, wait_signal};
 use crate::voice::Aside;
-use platform::{Action, Apart, Event, Group, Platform};
+use platform::{Action, Event, Group, Platform};
 
 /// What is wanted of the local platform.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// How groups are recreated, if they are.
     pub recreation: Option<Recreation>,
-    /// Where groups live.
-    pub place: Place,
+    /// Whether each has a PID namespace of its own.
+    pub apart: bool,
 }
 
 /// After a group whose PID 1 was killed so long is waited for what it has left.
@@ -55,18 +55,15 @@ pub fn run(
     if settings.port == Some(0) {
         settings.port = Some(run::free_port().context("--port 0: no port is free")?);
     }
-    settings.terminal_for_main = wanted.recreation.is_none();
-    // The terminal is the group's where main may have it; else keys are for all of us.
-    let apart = match wanted.place {
-        Place::Here => Apart::No,
-        Place::Apart { own_group: false } => Apart::WithOurKeys,
-        Place::Apart { own_group: true } => Apart::WithItsOwn,
-    };
+    // Where groups are recreated keys are for all of us; else main may have the terminal.
+    let own_group = wanted.recreation.is_none();
+    settings.terminal_for_main = own_group;
+    let place = if wanted.apart { Place::Apart { own_group } } else { Place::Here };
     let outer = Outer {
         launch,
         aside: Aside::new(settings.style(launch)),
-        place: wanted.place,
-        terminal: (apart == Apart::WithItsOwn).then(Terminal::find).flatten(),
+        place,
+        terminal: (wanted.apart && own_group).then(Terminal::find).flatten(),
         session: Session::find(),
         begin: clock::monotonic(),
         group: None,
@@ -74,7 +71,7 @@ pub fn run(
         unreaped: false,
         is_deaf: false,
     };
-    outer.run(Platform::new(wanted.recreation, &launch.stop_on, apart), warnings, settings)
+    outer.run(Platform::new(wanted.recreation, &launch.stop_on, place), warnings, settings)
 }
 
 /// The group that lives now.

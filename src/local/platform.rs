@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::core::{
-    End, Moment, Outcome, Pid, Sender, Status, crash_count, restart_delay, span, wanted,
+    End, Moment, Outcome, Pid, Sender, Status, asks_for_an_end, crash_count, from, restart_delay,
+    span, wanted,
 };
 use crate::spec::Signal;
+use crate::sys::apart::Place;
 
 /// How groups are recreated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,17 +16,6 @@ pub struct Recreation {
     pub most: Option<u32>,
     /// No wait is longer than this.
     pub longest_wait: Option<Duration>,
-}
-
-/// Whether the group has a PID namespace of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Apart {
-    /// It has not; keys on the terminal reach it as they reach us.
-    No,
-    /// It has, and keys reach it all the same.
-    WithOurKeys,
-    /// It has, and is a process group of its own: what comes to us of keys comes to us alone.
-    WithItsOwn,
 }
 
 /// What has happened.
@@ -97,7 +88,7 @@ pub(super) struct Platform {
     stop_on: Vec<Signal>,
     /// What the group's fateshare answers.
     passed_on: Vec<Signal>,
-    apart: Apart,
+    place: Place,
     state: State,
     crashes: u32,
     recreated: u32,
@@ -109,12 +100,12 @@ pub(super) struct Platform {
 }
 
 impl Platform {
-    pub(super) fn new(recreation: Option<Recreation>, stop_on: &[Signal], apart: Apart) -> Self {
+    pub(super) fn new(recreation: Option<Recreation>, stop_on: &[Signal], place: Place) -> Self {
         Self {
             recreation,
             stop_on: stop_on.to_vec(),
             passed_on: wanted(stop_on).into_iter().filter(|it| *it != Signal::CHLD).collect(),
-            apart,
+            place,
             state: State::Over,
             crashes: 0,
             recreated: 0,
@@ -249,12 +240,8 @@ impl Platform {
         vec![say(text)]
     }
 
-    /// Whether this asks for an end of everything: a stop request of the spec's, Ctrl-C whatever the
-    /// spec says, or a terminal that is gone.
     fn is_stop(&self, signal: Signal, sender: &Sender) -> bool {
-        let from_terminal =
-            *sender == Sender::Terminal && [Signal::INT, Signal::HUP].contains(&signal);
-        self.stop_on.contains(&signal) || from_terminal
+        asks_for_an_end(&self.stop_on, signal, sender)
     }
 
     fn signalled_while_running(
@@ -267,12 +254,8 @@ impl Platform {
         if self.is_stop(signal, &sender) {
             self.stop = true;
             // Over there nobody can see who that was.
-            if self.apart != Apart::No
-                && let Sender::Process { pid, name, .. } = &sender
-            {
-                let name = name.as_ref().map(|it| format!(" ({})", it.escape_debug()));
-                let name = name.unwrap_or_default();
-                actions.push(Action::Say(format!("{signal} from pid {pid}{name}, passed on")));
+            if self.place != Place::Here && matches!(sender, Sender::Process { .. }) {
+                actions.push(Action::Say(format!("{signal} {}, passed on", from(&sender))));
             }
         }
         actions.extend(self.pass_on(signal, sender, heard));
@@ -282,10 +265,10 @@ impl Platform {
     fn pass_on(&mut self, signal: Signal, sender: Sender, heard: Heard) -> Vec<Action> {
         // In the same process group it got these too; a hang-up only reaches a session's leader.
         let got_it = sender == Sender::Terminal
-            && self.apart != Apart::WithItsOwn
+            && self.place != (Place::Apart { own_group: true })
             && heard == Heard::AsUsual
             && signal != Signal::HUP;
-        let here = self.apart == Apart::No;
+        let here = self.place == Place::Here;
         let mut actions = Vec::new();
         match signal {
             // The group's fateshare would die of what it does not answer.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::platform::{Action, Apart, Event, Group, Platform, Recreation};
+use super::platform::{Action, Event, Group, Platform, Recreation};
 use crate::core::{End, Moment, Outcome, Pid, Sender, Status};
 use crate::spec::Signal;
+use crate::sys::apart::Place;
 
 const WHY: &str = "APP/PROC/WEB/SIDECAR/CONFIG-SERVER: Exited with status 137";
 
@@ -18,7 +19,7 @@ impl Clock {
     fn new(most: Option<u32>, longest_wait: Option<Duration>) -> Self {
         let recreation = Some(Recreation { most, longest_wait });
         let stop_on = [Signal::TERM, Signal::INT, Signal::QUIT];
-        let mut platform = Platform::new(recreation, &stop_on, Apart::No);
+        let mut platform = Platform::new(recreation, &stop_on, Place::Here);
         let actions = platform.step(Moment::ZERO, Event::Begin);
         assert_eq!(actions, [Action::Start { crashes: 0 }]);
         Self { platform, now: Moment::ZERO }
@@ -183,7 +184,7 @@ fn a_killed_fateshare_is_a_crash_too() {
     let actions = clock.tell(Event::Ended(Group { pid: Pid(9), status, outcome: None }));
     let text = "crash 1 (the group's fateshare (pid 9) was killed by SIGKILL); recreating at once";
     assert_eq!(said(&actions), text);
-    let mut platform = Platform::new(None, &[], Apart::WithItsOwn);
+    let mut platform = Platform::new(None, &[], Place::Apart { own_group: true });
     platform.step(Moment::ZERO, Event::Begin);
     let group = Group { pid: Pid(9), status, outcome: None };
     let actions = platform.step(Moment::ZERO, Event::Ended(group));
@@ -203,7 +204,7 @@ fn keys_are_the_groups_where_it_gets_them_itself() {
     let passed = clock.tell(Event::Signal(Signal::HUP, terminal()));
     assert_eq!(passed, [Action::PassOn(Signal::HUP, terminal())]);
     assert_eq!(clock.crash(Duration::ZERO), [Action::End(137)], "Ctrl-C is heard all the same");
-    let mut apart = Platform::new(None, &[], Apart::WithItsOwn);
+    let mut apart = Platform::new(None, &[], Place::Apart { own_group: true });
     apart.step(Moment::ZERO, Event::Begin);
     let passed = apart.step(Moment::ZERO, Event::Signal(Signal::INT, terminal()));
     assert_eq!(passed, [Action::PassOn(Signal::INT, terminal())]);
@@ -222,7 +223,7 @@ fn a_pause_while_it_starts_is_one_of_both() {
 #[test]
 fn apart_with_our_keys_it_gets_them_itself() {
     let recreation = Some(Recreation::default());
-    let mut platform = Platform::new(recreation, &[Signal::INT], Apart::WithOurKeys);
+    let mut platform = Platform::new(recreation, &[Signal::INT], Place::Apart { own_group: false });
     platform.step(Moment::ZERO, Event::Begin);
     for signal in [Signal::INT, Signal::TSTP, Signal::WINCH] {
         let event = Event::Signal(signal, Sender::Terminal);
@@ -267,7 +268,7 @@ fn without_a_terminal_that_we_had_nothing_is_recreated() {
 
 #[test]
 fn who_asks_a_group_apart_is_named() {
-    let mut platform = Platform::new(None, &[Signal::TERM], Apart::WithItsOwn);
+    let mut platform = Platform::new(None, &[Signal::TERM], Place::Apart { own_group: true });
     platform.step(Moment::ZERO, Event::Begin);
     let sender = || Sender::Process { pid: Pid(7), uid: 0, name: Some("bash".to_owned()) };
     let actions = platform.step(Moment::ZERO, Event::Signal(Signal::TERM, sender()));

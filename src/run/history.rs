@@ -1,8 +1,8 @@
 //! The event list: everything that happened, in order, and the lines that it gives.
 
 use crate::core::{
-    Cause, Context, End, Happening, Importance, Instance, LogLine, Moment, NotForwarded, Outcome,
-    PlatformLog, asks_for_an_end, created, exit_description, render,
+    Context, Ending, Happening, Importance, Instance, LogLine, Moment, NotForwarded, Outcome,
+    PlatformLog, created, exit_description, render,
 };
 use crate::spec::Launch;
 use crate::sys::clock;
@@ -18,8 +18,7 @@ pub(super) struct History {
     entries: Vec<(Moment, Happening)>,
     signals: usize,
     warned_of_shell: bool,
-    /// Whether somebody asked for an end, be it after the verdict.
-    asked: bool,
+    ending: Ending,
     /// Which life of an app this is, for the platform that is played.
     instance: Instance,
     /// What the platform's log shows, where that is wanted.
@@ -35,7 +34,7 @@ impl History {
             entries: Vec::new(),
             signals: 0,
             warned_of_shell: false,
-            asked: false,
+            ending: Ending::default(),
             instance: instance.clone(),
             log,
             voice: voice.clone(),
@@ -50,6 +49,7 @@ impl History {
 
     /// Adds an entry and says its line.
     pub(super) fn add(&mut self, launch: &Launch, now: Moment, happening: Happening) {
+        self.ending.note(launch, now, &happening);
         // What happened comes before what it means, and the platform's crash behind all.
         let is_end = matches!(happening, Happening::Over(_));
         if !is_end {
@@ -58,9 +58,6 @@ impl History {
         self.say(launch, &happening);
         if is_end {
             self.log(launch, &happening);
-        }
-        if let Happening::Got(received) = &happening {
-            self.asked |= asks_for_an_end(&launch.stop_on, received);
         }
         let noise = matches!(
             happening,
@@ -72,36 +69,19 @@ impl History {
         }
     }
 
-    /// What came of the group, as far as it has come; `code` is what it ends with.
+    /// What came of the group that ended with this code.
     pub(super) fn outcome(&self, launch: &Launch, code: u8) -> Outcome {
-        let outcome = Outcome::of(launch, code, &self.entries);
-        // Who wants an end wants no new beginning, whatever came first.
-        if self.asked { Outcome { end: End::Stopped, ..outcome } } else { outcome }
+        self.ending.outcome(launch, code)
     }
 
     /// Says what the platform's log shows of this, where that is wanted.
     fn log(&mut self, launch: &Launch, happening: &Happening) {
-        let Some(mut log) = self.log else { return };
-        let outcome = Outcome::of(launch, 0, &self.entries);
-        let context = Context {
-            launch,
-            instance: &self.instance,
-            cause: self.cause(),
-            running: outcome.running,
-            since_1970: clock::since_1970(),
-        };
-        let lines = log.lines(context, happening);
-        for line in lines {
+        let Some(log) = &mut self.log else { return };
+        let (instance, ending) = (&self.instance, &self.ending);
+        let context = Context { launch, instance, ending, since_1970: clock::since_1970() };
+        for line in log.lines(context, happening) {
             self.log_line(line);
         }
-        self.log = Some(log);
-    }
-
-    fn cause(&self) -> Option<&Cause> {
-        self.entries.iter().rev().find_map(|(_, happening)| match happening {
-            Happening::Verdict(decided) => Some(&decided.verdict.cause),
-            _ => None,
-        })
     }
 
     fn log_line(&self, line: LogLine) {

@@ -105,15 +105,18 @@ impl Signals {
 
 fn sender(signal: Signal, origin: &Origin) -> Sender {
     match (&origin.process, origin.cause) {
-        // The number is 0 when the sender is not in our PID namespace or below it.
-        (Some(process), _) if process.pid == 0 => Sender::Outside,
-        (Some(process), _) => Sender::Process {
-            pid: Pid(process.pid),
-            uid: process.uid,
-            name: super::procfs::name(Pid(process.pid)),
-        },
+        (Some(process), _) => sent_by(Pid(process.pid), process.uid),
         (None, Cause::Kernel) if from_terminals(signal) => Sender::Terminal,
         (None, _) => Sender::Unknown,
+    }
+}
+
+/// The process that has sent a signal, as the kernel numbers it: 0 when it is not in our PID namespace
+/// or below it.
+pub(super) fn sent_by(pid: Pid, uid: u32) -> Sender {
+    match pid {
+        Pid(0) => Sender::Outside,
+        pid => Sender::Process { pid, uid, name: super::procfs::name(pid) },
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::libc;
 
-use super::{kill, procfs, seam};
+use super::{kill, seam, signals};
 use crate::core::{Pid, Sender, Target};
 use crate::spec::Signal;
 
@@ -43,17 +43,14 @@ pub fn next(limit: Option<Duration>) -> io::Result<Option<(Signal, Sender)>> {
 fn sender(signal: Signal, info: &libc::siginfo_t) -> Sender {
     // As `SI_USER` and the like say, and not the kernel for a terminal's sake.
     if info.si_code > 0 || signal == Signal::CHLD {
-        let terminal = info.si_code == libc::SI_KERNEL && super::signals::from_terminals(signal);
+        let terminal = info.si_code == libc::SI_KERNEL && signals::from_terminals(signal);
         return if terminal { Sender::Terminal } else { Sender::Unknown };
     }
     // SAFETY: for these codes the kernel fills the variant that holds the number and the user.
     let pid = Pid(unsafe { info.si_pid() });
-    if pid == Pid(0) {
-        return Sender::Outside;
-    }
     // SAFETY: as above.
     let uid = unsafe { info.si_uid() };
-    Sender::Process { pid, uid, name: procfs::name(pid) }
+    signals::sent_by(pid, uid)
 }
 
 /// Passes a signal on to a child that is not reaped, in its sender's name as far as the kernel lets us

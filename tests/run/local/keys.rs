@@ -72,21 +72,30 @@ fn a_main_that_opens_the_terminal_finds_none(mode: Mode) {
     ended.code(5).says(&["/dev/tty"]);
 }
 
+/// A group whose sidecar fails when it is told to, while main takes its time to stop.
+fn crashing(mode: Mode, options: &[&str]) -> Group {
+    Group::new(mode)
+        .main("web", "take=TERM,INT,HUP until=go exit=0")
+        .sidecar("it", "until=crash exit=3")
+        .arguments(options)
+}
+
+/// That group, in the teardown of its crash.
+#[track_caller]
+fn crashed(mut group: Running) -> Running {
+    group.wait_started(&["web", "it"]);
+    std::fs::write(group.dir().join("crash"), "").expect("the trigger");
+    group.wait_for("web: got SIGTERM");
+    group
+}
+
 fn ctrl_c_during_the_teardown_of_a_crash_is_heard(mode: Mode) {
     for options in [&["--recreate"][..], &["--recreate", "--pid1"]] {
         let mut terminal = Terminal::new();
-        let mut group = Group::new(mode)
-            .main("web", "take=TERM,INT until=go exit=0")
-            .sidecar("it", "until=crash exit=3")
-            .arguments(options)
-            .on(&terminal)
-            .start();
-        group.wait_started(&["web", "it"]);
-        std::fs::write(group.dir().join("crash"), "").expect("the trigger");
-        group.wait_for("web: got SIGTERM");
+        let group = crashing(mode, options).env("FATESHARE_LOG", "debug").on(&terminal);
+        let group = crashed(group.start());
         terminal.press("\x03");
-        terminal.wait_shown("^C");
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        terminal.wait_shown("got SIGINT from");
         std::fs::write(group.dir().join("go"), "").expect("the trigger");
         let ended = terminal.end(group);
         ended.code(3).silent_about("crash 1").logged("web: got SIGTERM", 1);
@@ -197,16 +206,8 @@ fn the_end_of_the_terminal_is_the_end_of_it(mode: Mode) {
         group.end().code(3).says(&["SIGHUP while waiting; not recreating; exit 3"]);
         // While a group that has crashed is stopped.
         let mut terminal = Terminal::new();
-        let mut group = Group::new(mode)
-            .main("web", "take=TERM,HUP until=go exit=0")
-            .sidecar("it", "until=crash exit=3")
-            .arguments(options)
-            .on(&terminal)
-            .stderr_in_a_file()
-            .start();
-        group.wait_started(&["web", "it"]);
-        std::fs::write(group.dir().join("crash"), "").expect("the trigger");
-        group.wait_for("web: got SIGTERM");
+        let group = crashing(mode, options).on(&terminal).stderr_in_a_file();
+        let group = crashed(group.start());
         terminal.hang_up();
         std::fs::write(group.dir().join("go"), "").expect("the trigger");
         group.end().code(3).silent_about("crash 1").logged("web: got SIGTERM", 1);
