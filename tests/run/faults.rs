@@ -19,7 +19,7 @@ const ERRORS: [u32; 6] = [1, 5, 12, 24, 38, 4];
 
 /// So many runs go on at a time: they wait more than they compute. Many more would keep each other from
 /// ending everything within the time that is promised.
-const AT_A_TIME: u32 = 8;
+const AT_A_TIME: u32 = 12;
 
 /// So many numbers in a row without a failure, and the run is over: not every run makes exactly as
 /// many calls as the one before, and others may be tried before this one is known.
