@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::core::{SpawnFailure, profile_scripts, span};
 use crate::spec::{
     CommandForm, DEFAULT_STOP_ON, ExitCodes, Launch, MayFinish, Member, Reading, Signal, StopOrder,
-    StopTo, bytes_as_size, harmless,
+    StopTo, bytes_as_size, on_one_line,
 };
 
 /// A column is no wider than this: one very long command must not push all others away.
@@ -143,33 +143,8 @@ fn checks(member: &Member) -> String {
 
 /// The command as it was written, and who executes it.
 fn command(member: &Member) -> String {
-    let words = || member.argv.iter().map(|word| word.to_string_lossy());
-    if member.form == CommandForm::List {
-        let quoted: Vec<String> = words().map(|word| quote(&word)).collect();
-        return on_one_line(&quoted.join(" "));
-    }
-    let program = words().next().unwrap_or_default().into_owned();
-    let shell = program.rsplit('/').next().unwrap_or_default().to_owned();
-    let script = words().next_back().unwrap_or_default().into_owned();
-    let written = match member.form {
-        CommandForm::Exec => script.strip_prefix("exec ").unwrap_or(&script),
-        CommandForm::List | CommandForm::Shell => script.as_str(),
-    };
-    format!("{shell}: {}", on_one_line(written))
-}
-
-/// A word as a shell would take it.
-fn quote(word: &str) -> String {
-    let plain = |letter: char| letter.is_alphanumeric() || "@%+=:,./_-^~".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
-/// Nothing that moves the cursor or turns the text; the ends of lines can be seen.
-fn on_one_line(text: &str) -> String {
-    text.trim_end().replace('\n', "\\n").replace('\t', "\\t").chars().map(harmless).collect()
+    let command = member.shown_command();
+    member.shell_name().map_or(command.clone(), |shell| format!("{shell}: {command}"))
 }
 
 /// Columns side by side; those in which nothing stands are left out.

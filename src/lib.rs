@@ -14,6 +14,7 @@
 //! | [`load`] | from the command line to a launch spec: which files are read, and by whom | start anything |
 //! | [`local`] | the local platform: recreates groups, and gives them a PID namespace of their own | run anything but [`run`] |
 //! | [`run`] | the shell: one loop on one thread; waits, tells the core, performs its actions | decide; block |
+//! | [`report`] | what is left of a group: the report, the termination message, the timeline | write a file |
 //! | [`check`] | `check`: a launch spec and what this machine lacks, as text | start anything |
 //! | [`voice`] | the writing thread: what fateshare says, and members' output where it is relayed | hold up the supervisor |
 //! | [`health`] | one question to a port or over HTTP, one answer | know when to ask, or what follows |
@@ -57,7 +58,7 @@
 //! our own children and the process groups that one of them is in, because nobody but us can reap
 //! them. Everything else is signalled through a pidfd (or, where there are none, at once after a
 //! look), checked by start time. *Time* is read by the shell alone and handed to the core. *The event
-//! list* is the single source of every line about a group's life, and of the reports to come. *The
+//! list* is the single source of every line about a group's life, of the report, and of the timeline. *The
 //! terminal* is main's while it lives and a shell has given it to us; `run::jobs` keeps count.
 //!
 //! # What may fail
@@ -74,6 +75,7 @@ pub mod core;
 pub mod health;
 pub mod load;
 pub mod local;
+pub mod report;
 pub mod run;
 pub mod spec;
 #[allow(unsafe_code)]

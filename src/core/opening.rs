@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::sentences::{shorten, span};
+use super::sentences::shorten;
+use super::time::span;
 use crate::spec::{Launch, harmless};
 
 /// The first line: which spec was taken, and what it starts.

@@ -1,7 +1,6 @@
 //! The sentences for people: each is rendered from one entry of the event list.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use super::event::{Before, Check, Sender, SignalFailure, SpawnFailure, Target};
 use super::foreground;
@@ -10,6 +9,7 @@ use super::happening::{
     Why,
 };
 use super::ids::{MemberId, Status};
+use super::time::span;
 use super::verdict::{Cause, MemberEnd};
 use crate::spec::{CommandForm, Launch, Signal};
 
@@ -102,25 +102,6 @@ pub fn render(launch: &Launch, happening: &Happening) -> Option<Line> {
         Happening::Over(over) => (I::Always, writer.over(over)),
     };
     Some(Line { importance, text })
-}
-
-/// A span of time as people read it: `0.4ms`, `310ms`, `1.2s`, `9s`, `1m30s`.
-pub fn span(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    if time < Duration::from_millis(10) {
-        format!("{:.1}ms", seconds * 1e3)
-    } else if time < Duration::from_secs(1) {
-        format!("{}ms", time.as_millis())
-    } else if time < Duration::from_mins(1) {
-        let tenths = time.as_millis() / 100;
-        if tenths.is_multiple_of(10) {
-            format!("{}s", tenths / 10)
-        } else {
-            format!("{}.{}s", tenths / 10, tenths % 10)
-        }
-    } else {
-        humantime::format_duration(Duration::from_secs(time.as_secs())).to_string().replace(' ', "")
-    }
 }
 
 /// `a, b, c`, or the first few and how many more.

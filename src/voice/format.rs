@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::json;
 use super::lines::{End, Ends, Line};
 use super::out::Out;
+use crate::core::timestamp;
 
 /// How the members' output is passed on, and what our own lines look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,14 +199,6 @@ impl Frame {
         }
         out.extend(b"}\n");
     }
-}
-
-/// A moment as people and programs read it: RFC 3339 in UTC, with microseconds.
-fn timestamp(since_1970: Duration) -> String {
-    // Beyond the year 9999 there is no such form.
-    let latest = Duration::from_secs(253_402_300_799);
-    let moment = std::time::UNIX_EPOCH + since_1970.min(latest);
-    humantime::format_rfc3339_micros(moment).to_string()
 }
 
 #[cfg(test)]
