@@ -2,10 +2,11 @@
 //! timeline, all rendered from its event list.
 //!
 //! [`event`] is one entry as an object, [`document`] the whole report, [`termination`] the few lines for
-//! Kubernetes, [`timeline`] the picture for a terminal. Nothing is written here: text in, text out.
+//! Kubernetes, [`timeline`] the picture for a terminal, [`page`] the report for a browser. Nothing is written here: text in, text out.
 
 pub mod document;
 pub mod event;
+pub mod page;
 pub mod termination;
 pub mod timeline;
 

@@ -42,7 +42,7 @@ const REDUCED: &str = "(teardown reduced)";
 /// With a shorter bar notes get lines of their own.
 const SHORTEST_BAR: usize = 18;
 
-struct Pens {
+pub(super) struct Pens {
     life: char,
     verdict: char,
     teardown: char,
@@ -54,7 +54,7 @@ struct Pens {
     under: &'static str,
 }
 
-const UNICODE: Pens = Pens {
+pub(super) const UNICODE: Pens = Pens {
     life: '━',
     verdict: '┿',
     teardown: '╌',
@@ -79,17 +79,17 @@ const ASCII: Pens = Pens {
 };
 
 /// One row: who, from when to when, how it ended, and what there is to say of it.
-struct Row {
-    name: String,
-    from: Option<f64>,
-    to: f64,
-    mark: Mark,
-    status: String,
-    note: String,
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) from: Option<f64>,
+    pub(super) to: f64,
+    pub(super) mark: Mark,
+    pub(super) status: String,
+    pub(super) note: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mark {
+pub(super) enum Mark {
     Exited,
     Killed,
     Left,
@@ -174,7 +174,7 @@ pub fn picture(report: &Report, look: Look) -> String {
 }
 
 /// The first to end first; who never ran comes last.
-fn sorted(report: &Report) -> Vec<&MemberRow> {
+pub(super) fn sorted(report: &Report) -> Vec<&MemberRow> {
     let mut members: Vec<&MemberRow> = report.members.iter().collect();
     let class = |it: &MemberRow| match (&it.started_ms, &it.ended) {
         (Some(_), Some(end)) if end.meaning == "culprit" => (0, 0.0),
@@ -188,13 +188,13 @@ fn sorted(report: &Report) -> Vec<&MemberRow> {
 
 /// The three moments of the axis, in milliseconds.
 #[derive(Clone, Copy)]
-struct Times {
-    verdict: f64,
-    end: f64,
+pub(super) struct Times {
+    pub(super) verdict: f64,
+    pub(super) end: f64,
 }
 
 impl Times {
-    fn of(report: &Report) -> Self {
+    pub(super) fn of(report: &Report) -> Self {
         let last = report.events.last().map_or(0.0, |event| event.at_ms);
         let end = sane(report.over_ms.unwrap_or(last));
         let verdict = report.verdict.as_ref().map_or(end, |verdict| sane(verdict.at_ms)).min(end);
@@ -203,7 +203,7 @@ impl Times {
 }
 
 /// A report may come from anywhere.
-fn sane(millis: f64) -> f64 {
+pub(super) fn sane(millis: f64) -> f64 {
     if millis.is_finite() { millis.clamp(0.0, 1e15) } else { 0.0 }
 }
 
@@ -222,7 +222,7 @@ pub fn outcome(status: &Value) -> String {
 }
 
 /// `SIGTERM +0.4ms`.
-fn told(told: &Told, verdict: f64) -> String {
+pub(super) fn told(told: &Told, verdict: f64) -> String {
     format!("{} +{}", on_one_line(&told.signal), time(told.at_ms - verdict))
 }
 
@@ -276,13 +276,13 @@ pub fn straggler_note(straggler: &StragglerRow, report: &Report) -> String {
 }
 
 /// `SIGKILL +9s`.
-fn killed(report: &Report) -> String {
+pub(super) fn killed(report: &Report) -> String {
     let verdict = report.verdict.as_ref().map_or(0.0, |verdict| verdict.at_ms);
     let wave = report.events.iter().find(|event| event.kind == "grace_over");
     wave.map_or("SIGKILL".to_owned(), |wave| format!("SIGKILL +{}", time(wave.at_ms - verdict)))
 }
 
-fn member(member: &MemberRow, report: &Report, times: &Times) -> Row {
+pub(super) fn member(member: &MemberRow, report: &Report, times: &Times) -> Row {
     let (to, mark, status) = match &member.ended {
         Some(end) => {
             let status = outcome(&end.status);
@@ -302,7 +302,12 @@ fn member(member: &MemberRow, report: &Report, times: &Times) -> Row {
     }
 }
 
-fn straggler(straggler: &StragglerRow, report: &Report, times: &Times, pens: &Pens) -> Row {
+pub(super) fn straggler(
+    straggler: &StragglerRow,
+    report: &Report,
+    times: &Times,
+    pens: &Pens,
+) -> Row {
     let (mark, status) = match (straggler.left, straggler.forced) {
         (true, _) => (Mark::Left, "still there"),
         (false, true) => (Mark::Killed, "SIGKILL"),
