@@ -1,4 +1,7 @@
-//! The page that is made of a report: what its markup says.
+//! The page that is made of a report: what its markup says, and what a real browser makes of it, on
+//! a wide screen and on a phone, in light and in dark, on paper, and for a screen reader.
 
+mod browser;
+mod chromium;
 mod reports;
 mod text;
