@@ -22,6 +22,12 @@ pub enum Command {
     Run(Run),
     /// Validate a launch spec, and show what would run; nothing is started.
     Check(Check),
+    /// Show the groups that run here: their members, health, and what they use.
+    Ps(Ps),
+    /// Exit with 0 if the group that runs here is healthy, else with 1: for a container's HEALTHCHECK.
+    Health(Health),
+    /// Draw a finished group's life from its report.
+    Timeline(Timeline),
     /// Print the launch spec that a Cloud Foundry manifest, and what staging has left, make.
     Resolve(Resolve),
 }
@@ -162,6 +168,65 @@ pub struct Resolve {
     pub cloud_foundry: CloudFoundry,
 }
 
+/// Which group is meant.
+#[derive(Debug, Args)]
+pub struct Running {
+    /// Where it is asked.
+    #[arg(
+        long,
+        value_name = "PATH",
+        help = "The group's socket, @NAME for an abstract one [default: $FATESHARE_SOCKET, else all that \
+                are found where groups listen by themselves]"
+    )]
+    pub socket: Option<PathBuf>,
+}
+
+/// Arguments of `fateshare ps`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_PS)]
+pub struct Ps {
+    /// As an object.
+    #[arg(long, help = "Print an array with an object for each group, as /v1/status has it")]
+    pub json: bool,
+
+    /// Which group.
+    #[command(flatten)]
+    pub running: Running,
+}
+
+/// Arguments of `fateshare health`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HEALTH)]
+pub struct Health {
+    /// Ready, not only healthy.
+    #[arg(long, help = "Ask whether it is ready, not only healthy")]
+    pub ready: bool,
+
+    /// Which group.
+    #[command(flatten)]
+    pub running: Running,
+}
+
+/// Arguments of `fateshare timeline`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_TIMELINE)]
+pub struct Timeline {
+    /// The report.
+    #[arg(
+        value_name = "REPORT",
+        help = "What fateshare run --report has written, - for standard input"
+    )]
+    pub report: PathBuf,
+
+    /// A page.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Write a page for browsers instead, - for standard output"
+    )]
+    pub html: Option<PathBuf>,
+}
+
 /// Arguments of `fateshare check`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_CHECK)]
@@ -230,6 +295,41 @@ pub struct Run {
     )]
     pub recreate_delay: Option<String>,
 
+    /// Where the group can be asked.
+    #[arg(
+        long,
+        value_name = "PATH",
+        help = "The socket for ps and health, @NAME for an abstract one, none for none [default: \
+                $FATESHARE_SOCKET, else the first that can be made: /run/fateshare.sock, \
+                $XDG_RUNTIME_DIR/fateshare.sock, /tmp/fateshare-UID/fateshare.sock, an abstract one]"
+    )]
+    pub socket: Option<PathBuf>,
+
+    /// Where probes come.
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        help = "Serve /livez, /readyz and /metrics over HTTP there, such as 0.0.0.0:9090, or :9090 for that"
+    )]
+    pub listen: Option<String>,
+
+    /// The report's file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Write a report of the group's life there when it ends, for fateshare timeline"
+    )]
+    pub report: Option<PathBuf>,
+
+    /// The termination message's file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Write the verdict there when it ends, if that is a regular file which is there; none for \
+                nowhere [default: /dev/termination-log]"
+    )]
+    pub termination_log: Option<PathBuf>,
+
     /// A PID namespace for the group.
     #[arg(
         long,
@@ -250,6 +350,10 @@ Environment:
   FATESHARE_LOG_FORMAT    like --log-format
   NO_COLOR                set to anything: no colours
   FATESHARE_GRACE_PERIOD  like --grace-period
+  FATESHARE_SOCKET        like --socket; members find there where their own group can be asked
+  FATESHARE_LISTEN        like --listen
+  FATESHARE_REPORT        like --report
+  FATESHARE_TERMINATION_LOG  like --termination-log
 
 Exit code:
   the first to end decides: its own code, 128+n for signal n, 69 if a sidecar ended with 0; 69
@@ -290,3 +394,35 @@ Exit code:
 Examples:
   fateshare check
   fateshare check fateshare.yml && docker build .";
+
+const AFTER_PS: &str = "\
+CPU is the share of one processor in all its life, MEM what is there just now of the share that the spec
+gives it; both are the member's with all processes below it.
+
+Exit code:
+  0; 125 when no group is found, one cannot be asked, or any other failure
+
+Examples:
+  fateshare ps
+  docker exec CONTAINER /fateshare ps";
+
+const AFTER_HEALTH: &str = "\
+Healthy is a group whose members all run and whose main process passes its health check, where it has
+one; while it starts and while it stops it is not. Ready is one that passes its readiness check, too.
+
+Exit code:
+  0 healthy (or ready), 1 anything else: usage errors and several groups that could be meant, too
+
+Examples:
+  fateshare health --ready
+  HEALTHCHECK --interval=10s CMD [\"/fateshare\", \"health\"]";
+
+const AFTER_TIMELINE: &str = "\
+A bar for each member on one axis: up to the verdict, and on another scale the teardown behind it.
+
+Exit code:
+  0; 125 when the report cannot be read, or any other failure
+
+Examples:
+  fateshare run --report report.json && fateshare timeline report.json
+  fateshare timeline report.json --html report.html";

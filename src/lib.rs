@@ -14,6 +14,7 @@
 //! | [`load`] | from the command line to a launch spec: which files are read, and by whom | start anything |
 //! | [`local`] | the local platform: recreates groups, and gives them a PID namespace of their own | run anything but [`run`] |
 //! | [`run`] | the shell: one loop on one thread; waits, tells the core, performs its actions | decide; block |
+//! | [`status`] | a running group, seen from outside: the server in the event loop, the client of `ps` and `health` | change anything; hold up the supervisor |
 //! | [`report`] | what is left of a group: the report, the termination message, the timeline | write a file |
 //! | [`check`] | `check`: a launch spec and what this machine lacks, as text | start anything |
 //! | [`voice`] | the writing thread: what fateshare says, and members' output where it is relayed | hold up the supervisor |
@@ -44,6 +45,13 @@
 //! A health check goes the other way round: a timer of the core's is due, the core answers with
 //! [`core::Action::Probe`], `run::probes` asks beside the loop, and what [`health`] has found comes
 //! back as [`core::Event::Probed`] in the wake-up that takes it, behind signals and ends.
+//!
+//! # Who asks
+//!
+//! Everything that happens goes to the [`status::Board`], which the event list is on. The server answers from
+//! there as tasks of the same event loop, a step at a time: the loop looks what has come after a few of
+//! them, so that a crowd delays no signal. The report and the termination message are rendered from the
+//! board, and written by a thread that is waited for no longer than there is time.
 //!
 //! # Groups that are recreated
 //!
@@ -78,6 +86,7 @@ pub mod local;
 pub mod report;
 pub mod run;
 pub mod spec;
+pub mod status;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod voice;

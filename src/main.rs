@@ -3,6 +3,8 @@
 use std::env;
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
@@ -12,14 +14,26 @@ use fateshare::cloudfoundry::Output;
 use fateshare::core::OWN_FAILURE;
 use fateshare::load::{self, setting};
 use fateshare::local::{self, Recreation, Wanted};
-use fateshare::run::Settings;
-use fateshare::spec::{Problems, Reading, parse_duration};
-use fateshare::sys::{process, signals};
+use fateshare::report::document::{FORM, Report};
+use fateshare::report::page;
+use fateshare::report::timeline::{self, Look};
+use fateshare::run::{Outside, Settings, SocketChoice};
+use fateshare::spec::{Member, Problems, Reading, parse_duration};
+use fateshare::status::{client, ps};
+use fateshare::sys::outlet::Size;
+use fateshare::sys::output::Which;
+use fateshare::sys::{files, process, signals};
 use fateshare::voice::Level;
 use fateshare::voice::format::{Colours, Format};
 
 /// What `check` ends with when there is no valid spec.
 const INVALID: u8 = 1;
+
+/// What `health` ends with unless all is well: Docker knows no other codes than this and 0.
+const UNHEALTHY: u8 = 1;
+
+/// Where a timeline goes that no terminal shows.
+const USUAL_WIDTH: usize = 80;
 
 fn main() {
     // First of all: a stop request that comes before we can answer it must wait, not be lost.
@@ -35,18 +49,33 @@ fn main() {
             complain(&error);
             INVALID
         }),
-        Ok(Cli { command: Command::Resolve(args) }) => resolve(&args).unwrap_or_else(|error| {
+        Ok(Cli { command: Command::Resolve(args) }) => or_own_failure(resolve(&args)),
+        Ok(Cli { command: Command::Ps(args) }) => or_own_failure(ps(&args)),
+        Ok(Cli { command: Command::Health(args) }) => health(&args).unwrap_or_else(|error| {
             complain(&error);
-            OWN_FAILURE
+            UNHEALTHY
         }),
+        Ok(Cli { command: Command::Timeline(args) }) => or_own_failure(timeline(&args)),
         Err(error) => usage(&error),
     };
     process::leave(code);
 }
 
+fn or_own_failure(done: Result<u8>) -> u8 {
+    done.unwrap_or_else(|error| {
+        complain(&error);
+        OWN_FAILURE
+    })
+}
+
 /// Help and version go to standard output and are no failure; usage errors are one of our own.
 fn usage(error: &clap::Error) -> u8 {
-    let code = if error.use_stderr() { OWN_FAILURE } else { 0 };
+    let is_health = env::args_os().nth(1).is_some_and(|command| command == "health");
+    let code = match (error.use_stderr(), is_health) {
+        (false, _) => 0,
+        (true, false) => OWN_FAILURE,
+        (true, true) => UNHEALTHY,
+    };
     let say = || {
         let _ = error.print();
         let _ = io::stdout().flush();
@@ -72,6 +101,10 @@ fn complain(error: &anyhow::Error) {
 }
 
 fn run(args: &cli::Run) -> Result<u8> {
+    let recreation = recreation(args)?;
+    let outside = outside(args)?;
+    let loaded = load::launch(&args.target, &load::overlay(&args.target)?)?;
+    let commands = loaded.shown().members.iter().map(Member::shown_command).collect();
     let settings = Settings {
         level: level()?,
         format: log_format(args)?,
@@ -80,15 +113,115 @@ fn run(args: &cli::Run) -> Result<u8> {
         port: args.port,
         instance: fateshare::run::instance(None, 0),
         terminal_for_main: true,
+        outside: Outside { commands, ..outside },
     };
-    let recreation = recreation(args)?;
-    let loaded = load::launch(&args.target, &load::overlay(&args.target)?)?;
     let Reading { launch, warnings } = loaded.reading;
     let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
     if recreation.is_none() && !args.pid1 {
         return Ok(fateshare::run::run(&launch, &warnings, &settings)?.code);
     }
     local::run(&launch, &warnings, settings, Wanted { recreation, apart: args.pid1 })
+}
+
+/// What others are to see of the group.
+fn outside(args: &cli::Run) -> Result<Outside> {
+    let path = |flag: Option<&Path>, variable: &str| {
+        let value = flag.map(Path::to_owned).or_else(|| env::var_os(variable).map(PathBuf::from));
+        value.filter(|path| !path.as_os_str().is_empty())
+    };
+    let none = Path::new("none");
+    let socket = match (&args.socket, path(None, "FATESHARE_SOCKET")) {
+        (Some(named), _) if named == none => SocketChoice::None,
+        (Some(named), _) => SocketChoice::Named(named.clone()),
+        (None, Some(inherited)) if inherited == none => SocketChoice::None,
+        (None, Some(inherited)) => SocketChoice::Inherited(inherited),
+        (None, None) => SocketChoice::Anywhere,
+    };
+    let listen = match setting(args.listen.as_deref(), "FATESHARE_LISTEN")? {
+        Some((text, from)) => {
+            let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.clone() };
+            let address = whole.parse::<SocketAddr>().map_err(|_| {
+                anyhow!(
+                    "{from}: {text:?} is no address with a port, such as 0.0.0.0:9090 or [::1]:9090"
+                )
+            })?;
+            Some(address)
+        }
+        None => None,
+    };
+    let termination_log = path(args.termination_log.as_deref(), "FATESHARE_TERMINATION_LOG");
+    let termination_log = termination_log.unwrap_or_else(|| "/dev/termination-log".into());
+    Ok(Outside {
+        socket,
+        listen,
+        report: path(args.report.as_deref(), "FATESHARE_REPORT"),
+        termination_log: Some(termination_log).filter(|path| path != none),
+        commands: Vec::new(),
+        picture: true,
+    })
+}
+
+/// Asks the groups that run here.
+fn ask(running: &cli::Running) -> Result<Vec<client::Found>> {
+    let variable = |name: &str| env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    let inherited = variable("FATESHARE_SOCKET").filter(|path| path != Path::new("none"));
+    let socket = running.socket.clone().or(inherited);
+    let work = || client::ask(socket.as_deref(), variable("XDG_RUNTIME_DIR").as_deref());
+    let found = signals::interruptible(work).context("cannot catch signals")?;
+    found.map_err(|reason| anyhow!(reason))
+}
+
+/// Shows the groups that run here.
+fn ps(args: &cli::Ps) -> Result<u8> {
+    let found = ask(&args.running)?;
+    let width = Size::of(Which::Stdout.as_fd()).map(Size::columns).ok().filter(|it| *it > 0);
+    let (text, failures) = ps::show(&found, args.json, width);
+    print(&text)?;
+    for failure in &failures {
+        complain(&anyhow!("{failure}"));
+    }
+    Ok(if failures.is_empty() { 0 } else { OWN_FAILURE })
+}
+
+/// Whether the one group that runs here is healthy, or ready.
+fn health(args: &cli::Health) -> Result<u8> {
+    let found = ask(&args.running)?;
+    let verdict = ps::judge(&found, args.ready);
+    let (Ok(text) | Err(text)) = &verdict;
+    print(&format!("{text}\n"))?;
+    Ok(if verdict.is_ok() { 0 } else { UNHEALTHY })
+}
+
+/// Draws a report.
+fn timeline(args: &cli::Timeline) -> Result<u8> {
+    let shown = args.report.display();
+    let read = || files::read(&args.report);
+    let text = signals::interruptible(read).context("cannot catch signals")?;
+    let text = text.with_context(|| format!("{shown}"))?;
+    let report: Report = serde_json::from_slice(&text)
+        .map_err(|error| anyhow!("{shown}: is no report of fateshare run --report: {error}"))?;
+    if report.form != FORM {
+        return Err(anyhow!(
+            "{shown}: is of the form {:?}; this fateshare reads {FORM:?}",
+            report.form
+        ));
+    }
+    if let Some(file) = &args.html {
+        let page = page::page(&report);
+        if file == Path::new("-") {
+            print(&page)?;
+        } else {
+            let write = || files::replace(file, page.as_bytes());
+            let written = signals::interruptible(write).context("cannot catch signals")?;
+            written.with_context(|| format!("--html: {}", file.display()))?;
+        }
+        return Ok(0);
+    }
+    let width = Size::of(Which::Stdout.as_fd()).map_or(0, Size::columns);
+    let width = if width == 0 { USUAL_WIDTH } else { width };
+    let look = Look { width, letters: fateshare::run::letters(), most_rows: usize::MAX };
+    print(&timeline::story(&report, look))?;
+    Ok(0)
 }
 
 /// How groups are recreated, if they are.

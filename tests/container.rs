@@ -3,6 +3,7 @@
 //!
 //! One test with several scenes, because they share the programs, the engine and the image.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -34,6 +35,7 @@ fn the_example_in_a_container() {
     the_engine_recreates_it_when_the_sidecar_is_killed(&image);
     its_exit_code_is_that_of_the_killed_sidecar(&image);
     it_runs_locked_down(&image);
+    it_can_be_asked_inside(&image);
 }
 
 fn the_engine_recreates_it_when_the_sidecar_is_killed(image: &Image<'_>) {
@@ -86,6 +88,76 @@ fn it_runs_locked_down(image: &Image<'_>) {
     let processes = container.processes();
     container.stop();
     assert_gone(&processes);
+}
+
+/// What the health of the image below is asked: the app is ready as long as its config server answers.
+const ASKED: &str = r#"{
+"main": {"name": "web", "command": ["/sidecar-dependent-app"], "env": {"PORT": "8080"},
+  "readiness_check": {"type": "http", "port": 8082, "endpoint": "/config/", "interval": "200ms", "timeout": "500ms"}},
+"sidecars": [{"name": "config-server", "command": ["/config-server"], "memory": "64M"}],
+"env": {"CONFIG_SERVER_PORT": "8082"}
+}"#;
+
+/// No shell, no writable directory, no /etc/passwd: `docker exec` and HEALTHCHECK work all the same.
+fn it_can_be_asked_inside(image: &Image<'_>) {
+    let folder = tempfile::tempdir().expect("a folder for the image");
+    let dockerfile = format!(
+        "FROM {}\nCOPY asked.json /\n\
+         HEALTHCHECK --interval=1s --timeout=5s --retries=1 CMD [\"/fateshare\", \"health\", \"--ready\"]\n",
+        image.name
+    );
+    fs::write(folder.path().join("Dockerfile"), dockerfile).expect("a file");
+    fs::write(folder.path().join("asked.json"), ASKED).expect("a file");
+    let asked = Image { engine: image.engine, name: format!("{}-asked", image.name) };
+    let context = folder.path().to_str().expect("a UTF-8 path");
+    image.engine.docker(&["build", "--quiet", "--tag", &asked.name, context]);
+
+    let container = Container { image: &asked, name: format!("{}-container", asked.name) };
+    let locked =
+        ["--user=65534", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"];
+    let mut args = vec!["run", "--detach", "--name", &container.name];
+    args.extend(locked);
+    args.extend([asked.name.as_str(), "/asked.json"]);
+    container.docker(&args);
+    let exec = |args: &[&str]| {
+        container.docker_said(&[&["exec", &container.name, "/fateshare"], args].concat())
+    };
+    wait_until("the group to be ready", || exec(&["health", "--ready"]).ok);
+    wait_until("Docker to call it healthy", || container.health() == "healthy");
+
+    let shown = exec(&["ps"]);
+    assert!(shown.ok, "{shown:?}");
+    let lines: Vec<&str> = shown.stdout.lines().collect();
+    assert!(lines[0].starts_with("running "), "{shown:?}");
+    assert!(lines[0].ends_with(" · healthy · ready · grace 9s · /asked.json"), "{shown:?}");
+    assert!(lines[2].starts_with("web ") && lines[2].contains("ready: http ok"), "{shown:?}");
+    assert!(lines[3].starts_with("config-server ") && lines[3].contains("/64M "), "{shown:?}");
+    let json = exec(&["ps", "--json"]).stdout;
+    assert!(json.contains("\"socket\": \"@fateshare-"), "no directory can be written: {json}");
+
+    // Root may ask too; nobody else.
+    let by = |user: &str| {
+        container.docker_said(&["exec", "--user", user, &container.name, "/fateshare", "health"])
+    };
+    assert!(by("0").ok, "{:?}", by("0"));
+    let refused = by("1000");
+    assert!(!refused.ok && refused.stdout.contains("65534"), "{refused:?}");
+
+    // What cannot answer is not ready: Docker calls the container unhealthy, and it runs on.
+    let sidecar = container.processes().into_iter().find(|(_, it)| it == "/config-server");
+    let (sidecar, _) = sidecar.expect("the config server");
+    let signal = |signal: &str| {
+        let status = Command::new("kill").args([signal, &sidecar]).status();
+        assert!(status.expect("the program `kill`").success());
+    };
+    signal("-STOP");
+    wait_until("Docker to call it unhealthy", || container.health() == "unhealthy");
+    let said = exec(&["health", "--ready"]);
+    assert!(!said.ok && said.stdout.starts_with("not ready: "), "{said:?}");
+    assert!(exec(&["health"]).ok, "it lives");
+    signal("-CONT");
+    wait_until("Docker to call it healthy again", || container.health() == "healthy");
+    container.stop();
 }
 
 /// The image, removed when dropped.
@@ -240,6 +312,10 @@ impl Container<'_> {
         assert_eq!(logs.lines().filter(verdict).count(), 1, "{logs}");
     }
 
+    fn health(&self) -> String {
+        self.inspect("{{.State.Health.Status}}")
+    }
+
     fn inspect(&self, format: &str) -> String {
         let value = self.docker(&["inspect", "--format", format, &self.name]);
         value.trim().to_owned()
@@ -276,7 +352,7 @@ fn commands(processes: &[(String, String)]) -> Vec<&str> {
 #[track_caller]
 fn assert_gone(processes: &[(String, String)]) {
     for (pid, command) in processes {
-        let now = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let now = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let now = now.trim_end_matches('\0').replace('\0', " ");
         assert_ne!(&now, command, "pid {pid} is still there");
     }

@@ -392,3 +392,56 @@ fn a_report_before_sigkill_says_that_it_is_not_over() {
     let look = Look { width: 80, letters: Letters::Unicode, most_rows: 20 };
     assert!(story(&report, look).contains("written when SIGKILL was due"));
 }
+
+/// Reports with slips in them: refused, or drawn, and no panic. `FATESHARE_FUZZ=N` of them.
+#[test]
+fn a_report_may_come_from_anywhere() {
+    let count =
+        std::env::var("FATESHARE_FUZZ").ok().and_then(|it| it.parse().ok()).unwrap_or(3_000);
+    let reports: Vec<Vec<u8>> = endings()
+        .iter()
+        .map(|(_, life)| {
+            Report::new(&life.launch, &life.entries, &Life::facts()).text().into_bytes()
+        })
+        .collect();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move |limit: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).expect("31 bits") % limit.max(1)
+    };
+    let words: [&[u8]; 10] = [
+        b"1e308",
+        b"-1",
+        b"null",
+        b"true",
+        b"[]",
+        b"\"\\u0000\"",
+        b"0.0",
+        b"\"x\"",
+        b"18446744073709551615",
+        b"9",
+    ];
+    let mut drawn = 0;
+    for _ in 0..count {
+        let mut text = reports[next(reports.len())].clone();
+        for _ in 0..=next(3) {
+            // A value or a single byte becomes another one.
+            let at = next(text.len());
+            let end = at + text[at..].iter().position(|it| b",\n".contains(it)).unwrap_or(0);
+            let begin = text[..at].iter().rposition(|it| *it == b':').map_or(at, |it| it + 1);
+            if next(2) == 0 && begin < end && !text[begin..end].contains(&b'\n') {
+                text.splice(begin..end, words[next(words.len())].iter().copied());
+            } else {
+                text[at] = b"0123456789-.eE\"{}[]:, a"[next(23)];
+            }
+        }
+        let Ok(report) = serde_json::from_slice::<Report>(&text) else { continue };
+        let look = Look { width: next(200), letters: Letters::Unicode, most_rows: next(5) };
+        assert!(!story(&report, look).is_empty());
+        assert!(!fateshare::report::page::page(&report).is_empty());
+        drawn += 1;
+    }
+    assert!(drawn > count / 20, "some are reports: {drawn} of {count}");
+}

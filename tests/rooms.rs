@@ -5,15 +5,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms each room may import. What is not listed may import nothing of this crate.
-const MAY_IMPORT: [(&str, &[&str]); 13] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     (
         "main",
-        &["cli", "load", "check", "local", "run", "cloudfoundry", "voice", "sys", "core", "spec"],
+        &[
+            "cli",
+            "load",
+            "check",
+            "local",
+            "run",
+            "status",
+            "report",
+            "cloudfoundry",
+            "voice",
+            "sys",
+            "core",
+            "spec",
+        ],
     ),
     ("load", &["cli", "cloudfoundry", "sys", "spec"]),
     ("check", &["core", "spec"]),
     ("local", &["run", "voice", "sys", "core", "spec"]),
-    ("run", &["voice", "health", "report", "sys", "core", "spec"]),
+    ("run", &["voice", "health", "status", "report", "sys", "core", "spec"]),
+    ("status", &["report", "sys", "core", "spec"]),
     ("report", &["core", "spec"]),
     ("health", &["sys"]),
     ("voice", &["sys", "core"]),
@@ -30,7 +44,7 @@ const CONFINED: [(&str, &[&str]); 19] = [
     ("nix::", &["sys"]),
     ("libc::", &["sys"]),
     ("signal_hook", &["sys"]),
-    ("tokio::", &["run", "health"]),
+    ("tokio::", &["run", "health", "status"]),
     ("tracing", &["run", "voice"]),
     ("Instant", &[]),
     ("SystemTime", &[]),

@@ -48,7 +48,7 @@ impl fmt::Display for Pid {
 }
 
 /// A member, by its place in the launch spec; the main process is [`MemberId::MAIN`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(pub u16);
 
 impl MemberId {

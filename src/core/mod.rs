@@ -69,7 +69,7 @@ pub use plan::{CheckPlan, MemberPlan, Plan};
 pub use platform_log::{Context, Instance, LogLine, PlatformLog, created};
 pub use restart::{FORGIVEN_AFTER, crash_count, restart_delay};
 pub use sentences::{Importance, Line, from, render};
-pub use story::{CheckStory, MemberEnding, MemberStory, Story};
+pub use story::{CheckStory, MemberEnding, MemberStory, Story, short_cause};
 pub use teardown::HURRY_AFTER;
 pub use time::{span, timestamp};
 pub use timers::Timer;

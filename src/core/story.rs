@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use super::event::Check;
+use super::event::{Before, Check};
 use super::happening::{Decided, EndMeaning, GraceOver, Happening, Over, Straggler};
 use super::ids::{MemberId, Moment, Pid, Status};
+use super::sentences::from;
 use super::verdict::Cause;
 use crate::spec::{Launch, Signal};
 
@@ -167,5 +168,25 @@ impl Story {
 
     fn of(&mut self, member: MemberId, change: impl FnOnce(&mut MemberStory)) {
         self.members.get_mut(member.index()).map(change);
+    }
+}
+
+/// Why the group ends, shorter than the verdict's line: `config-server was killed by SIGKILL`.
+pub fn short_cause(launch: &Launch, cause: &Cause) -> String {
+    let name =
+        |member: MemberId| launch.members.get(member.index()).map_or("?", |it| it.name.as_str());
+    match cause {
+        Cause::MemberEnded(end) => format!("{} {}", name(end.member), end.status),
+        Cause::StopRequest(request) => format!("{} {}", request.signal, from(&request.sender)),
+        Cause::CannotStart(failures) => {
+            let name = failures.first().map_or("?", |failure| name(failure.member));
+            format!("{name} could not be started")
+        }
+        Cause::Unhealthy(unhealthy) => match unhealthy.before {
+            Before::NeverHealthy(_) => format!("{} was never healthy", name(unhealthy.member)),
+            Before::Healthy => format!("{} became unhealthy", name(unhealthy.member)),
+        },
+        Cause::ProfileExited(code) => format!("a profile script exited with {code}"),
+        Cause::OwnFailure(what) => what.clone(),
     }
 }

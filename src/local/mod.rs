@@ -264,7 +264,7 @@ impl Outer<'_> {
     /// Reaps what has ended; the end of the group is told.
     fn reap(&mut self, platform: &mut Platform) -> io::Result<Vec<Action>> {
         let mut actions = Vec::new();
-        while let Reaped::Child(pid, status) = reap()? {
+        while let Reaped::Child(pid, status, _) = reap()? {
             let Some(living) = self.group.take_if(|living| living.pid == pid) else { continue };
             if let Some(terminal) = self.terminal {
                 // Usual after a hang-up: then nobody is left to have it.
@@ -306,7 +306,7 @@ fn reap_the_copy(copy: Pid) {
     let begin = clock::monotonic();
     while clock::monotonic().saturating_sub(begin) < SWEEP {
         match reap() {
-            Ok(Reaped::Child(pid, _)) if pid == copy => return,
+            Ok(Reaped::Child(pid, ..)) if pid == copy => return,
             Ok(Reaped::NoChildren) | Err(_) => return,
             Ok(Reaped::Child(..)) => {}
             Ok(Reaped::NoneEnded) => clock::nap(),

@@ -48,8 +48,8 @@ pub struct Report {
     pub messages_dropped: u64,
     /// Everything that happened, in order.
     pub events: Vec<Event>,
-    /// How many signals more came than are listed.
-    pub signals_left_out: u64,
+    /// How many more there were than are listed, of signals and of changes of readiness.
+    pub events_left_out: u64,
 }
 
 /// Who ran a group, and where.
@@ -256,8 +256,8 @@ pub struct Facts {
     pub logs: Vec<LogRow>,
     /// How many of our own messages were dropped.
     pub messages_dropped: u64,
-    /// How many signals came that the event list does not hold.
-    pub signals_left_out: u64,
+    /// How many events there were that the list does not hold.
+    pub left_out: u64,
 }
 
 impl Report {
@@ -301,7 +301,7 @@ impl Report {
                 .enumerate()
                 .map(|(seq, entry)| Event::new(launch, seq, entry))
                 .collect(),
-            signals_left_out: facts.signals_left_out,
+            events_left_out: facts.left_out,
         }
     }
 

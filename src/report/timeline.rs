@@ -287,7 +287,10 @@ pub(super) fn member(member: &MemberRow, report: &Report, times: &Times) -> Row 
         Some(end) => {
             let status = outcome(&end.status);
             let mark = if status.starts_with("exit") { Mark::Exited } else { Mark::Killed };
-            (sane(end.at_ms), mark, status)
+            // It is seen a moment before that is decided, and written down a moment after.
+            let first = ["culprit", "together", "finished"].contains(&end.meaning.as_str());
+            let at = sane(end.at_ms);
+            (if first { at.min(times.verdict) } else { at }, mark, status)
         }
         None if member.left => (times.end, Mark::Left, "still there".to_owned()),
         None => (times.end, Mark::None, String::new()),

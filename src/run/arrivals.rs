@@ -42,14 +42,16 @@ impl Shell<'_> {
     /// Reaps what has ended, in parts if it is very much; also says what went wrong.
     pub(super) fn reap(&mut self) -> (Ends, Option<String>) {
         let mut ends = Ends::default();
-        self.unreaped = false;
-        for _ in 0..REAPS_AT_ONCE {
+        let (mut count, mut failure) = (0, None);
+        while count < REAPS_AT_ONCE {
             match reap() {
-                Ok(Reaped::Child(pid, status)) => {
+                Ok(Reaped::Child(pid, status, usage)) => {
                     if let Some(member) = self.leaders.remove(&pid) {
+                        self.board.used(member, usage);
                         self.pids[member.index()] = None;
                         self.ended.push(pid);
                         ends.members.push((member, status));
+                        count += 1;
                         continue;
                     }
                     ends.orphans += 1;
@@ -57,15 +59,22 @@ impl Shell<'_> {
                         scripts.ended(pid, status);
                     }
                 }
-                Ok(Reaped::NoneEnded) => return (ends, None),
+                Ok(Reaped::NoneEnded) => break,
                 Ok(Reaped::NoChildren) => {
                     ends.none_left = true;
-                    return (ends, None);
+                    break;
                 }
-                Err(error) => return (ends, Some(format!("cannot reap children: {error}"))),
+                Err(error) => {
+                    failure = Some(format!("cannot reap children: {error}"));
+                    break;
+                }
             }
+            count += 1;
         }
-        self.unreaped = true;
-        (ends, None)
+        self.unreaped = count == REAPS_AT_ONCE;
+        if ends.orphans > 0 {
+            self.board.reaped(ends.orphans);
+        }
+        (ends, failure)
     }
 }

@@ -1,22 +1,27 @@
 //! The event list: everything that happened, in order, and the lines that it gives.
 
+use super::window::Recorder;
 use crate::core::{
     Context, Ending, Happening, Importance, Instance, LogLine, Moment, NotForwarded, Outcome,
     PlatformLog, created, exit_description, render,
 };
+use crate::report::Entry;
 use crate::spec::Launch;
+use crate::status::Board;
 use crate::sys::clock;
 use crate::voice::format::Format;
 use crate::voice::{ALWAYS, PLATFORM, Voice};
 
-/// Signals come as often as somebody sends them: beyond so many entries they are only counted.
-const SIGNALS_KEPT: usize = 1_000;
+/// Signals come as often as somebody sends them, and readiness may change all year: beyond so many entries
+/// they are only counted.
+const FREQUENT_KEPT: usize = 1_000;
 
 /// The event list of one group.
 #[derive(Debug)]
 pub(super) struct History {
-    entries: Vec<(Moment, Happening)>,
-    signals: usize,
+    board: Board,
+    recorder: Recorder,
+    frequent: usize,
     warned_of_shell: bool,
     ending: Ending,
     /// Which life of an app this is, for the platform that is played.
@@ -28,11 +33,17 @@ pub(super) struct History {
 
 impl History {
     /// An empty one. Says what stands before everything in the platform's log, where that is wanted.
-    pub(super) fn new(voice: &Voice, format: Format, instance: &Instance) -> Self {
+    pub(super) fn new(
+        voice: &Voice,
+        format: Format,
+        instance: &Instance,
+        (board, recorder): (Board, Recorder),
+    ) -> Self {
         let log = (format == Format::CloudFoundry).then(PlatformLog::default);
         let history = Self {
-            entries: Vec::new(),
-            signals: 0,
+            board,
+            recorder,
+            frequent: 0,
             warned_of_shell: false,
             ending: Ending::default(),
             instance: instance.clone(),
@@ -47,7 +58,7 @@ impl History {
         history
     }
 
-    /// Adds an entry and says its line.
+    /// Adds an entry, says its line, and writes down what has to be there before it goes on.
     pub(super) fn add(&mut self, launch: &Launch, now: Moment, happening: Happening) {
         self.ending.note(launch, now, &happening);
         // What happened comes before what it means, and the platform's crash behind all.
@@ -59,14 +70,34 @@ impl History {
         if is_end {
             self.log(launch, &happening);
         }
-        let noise = matches!(
-            happening,
-            Happening::Got(_) | Happening::Forwarded(_) | Happening::NotForwarded(..)
-        );
-        self.signals += usize::from(noise);
-        if !noise || self.signals <= SIGNALS_KEPT {
-            self.entries.push((now, happening));
+        self.frequent += usize::from(is_frequent(&happening));
+        if is_frequent(&happening) && self.frequent > FREQUENT_KEPT {
+            self.board.leave_out(now, &happening);
+            return;
         }
+        let is_deadline = matches!(happening, Happening::GraceOver(_));
+        self.board.add(Entry { at: now, since_1970: clock::since_1970(), happening });
+        if is_deadline {
+            self.recorder.before_sigkill();
+        }
+        if is_end {
+            self.recorder.over();
+            if self.ending.crash().is_some() {
+                self.draw();
+            }
+        }
+    }
+
+    /// The group as a picture, on a terminal.
+    fn draw(&self) {
+        if let Some(picture) = self.recorder.picture() {
+            self.voice.draw(&format!("\n{picture}"));
+        }
+    }
+
+    /// Everything was said and relayed that could be.
+    pub(super) fn flushed(&mut self) {
+        self.recorder.flushed();
     }
 
     /// What came of the group that ended with this code.
@@ -114,4 +145,16 @@ impl History {
             tracing::error!(target: ALWAYS, "Cloud Foundry would say: {description}");
         }
     }
+}
+
+/// What may happen any number of times in a group's life.
+fn is_frequent(happening: &Happening) -> bool {
+    matches!(
+        happening,
+        Happening::Got(_)
+            | Happening::Forwarded(_)
+            | Happening::NotForwarded(..)
+            | Happening::Ready
+            | Happening::NotReady(_)
+    )
 }

@@ -100,6 +100,13 @@ impl Inherited {
         inherited
     }
 
+    /// Members find this value, or none.
+    pub(super) fn set(&mut self, name: &str, value: Option<&OsStr>) {
+        self.pairs.retain(|pair| pair.name() != name.as_bytes());
+        let text = value.map(|value| pair(OsStr::new(name), value));
+        self.pairs.extend(text.map(|text| Pair { length: name.len(), text }));
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
         self.pairs.iter().find(|pair| pair.name() == name.as_bytes()).map(Pair::value)
     }

@@ -14,8 +14,10 @@ mod prepare;
 mod probes;
 mod profile;
 mod wait;
+mod window;
 
 pub use launcher::{free_port, instance};
+pub use window::{Outside, SocketChoice, letters};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,12 +26,13 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::core::{self, Group, Instance, JobControl, MemberId, Outcome, Plan, SpawnFailure};
 use crate::spec::{Launch, Member};
+use crate::status::Board;
 use crate::sys::output::Which;
 use crate::sys::process::{self, Role};
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{Spawner, Stdin};
 use crate::sys::terminal::{self, Session, Terminal};
-use crate::sys::{descriptors, memory};
+use crate::sys::{clock, descriptors, memory};
 use crate::voice::format::{Colours, Format};
 use crate::voice::{Level, Style, Voice};
 use history::History;
@@ -39,6 +42,7 @@ use outputs::Outputs;
 use perform::{Means, Shell, Surroundings};
 use probes::Probes;
 use wait::Waiter;
+use window::Recorder;
 
 /// However late we are (frozen past the deadline, or starved): a reader who is there gets our last
 /// lines.
@@ -66,6 +70,8 @@ pub struct Settings {
     /// Whether main may have the terminal that we have. Not where groups are recreated: there keys are
     /// for us, and members have no terminal at all.
     pub terminal_for_main: bool,
+    /// What others see of it.
+    pub outside: Outside,
 }
 
 impl Settings {
@@ -148,7 +154,7 @@ fn live(
     launch: &Launch,
     settings: &Settings,
     role: Role,
-    inherited: Inherited,
+    mut inherited: Inherited,
     style: Style,
     voice: &Voice,
 ) -> Result<Outcome> {
@@ -158,6 +164,11 @@ fn live(
     });
     let outputs = Outputs::new(voice, style.format, settings.terminals);
     outputs.check(launch.members.len()).map_err(|reason| anyhow!(reason))?;
+    let begin = clock::monotonic();
+    let counted = window::counted(voice, launch, style.format);
+    let board = Board::new(launch, settings.outside.commands.clone(), begin, counted);
+    let server = window::open(&settings.outside, &mut inherited, &board)?;
+    let recorder = Recorder::new(&settings.outside, &board, role, style.format);
     let signals = Signals::catch(&core::wanted(&launch.stop_on)).context("cannot catch signals")?;
     signals::unblock_all().context("cannot unblock signals")?;
     let terminal = Terminal::find();
@@ -195,12 +206,19 @@ fn live(
             inherited,
             signals,
             spawner,
-            history: History::new(voice, style.format, &settings.instance),
+            history: History::new(
+                voice,
+                style.format,
+                &settings.instance,
+                (board.clone(), recorder),
+            ),
+            board,
+            begin,
         },
     );
     shell.start();
     memory::give_back();
-    let code = waiter.until_over(&mut shell);
+    let code = waiter.until_over(&mut shell, server);
     shell.jobs.take_back();
     let now = shell.now();
     let left = shell.leave_by().map_or(LONGEST_FLUSH, |by| by.since(now));

@@ -13,12 +13,14 @@ use super::prepare::{self, Prepared};
 use super::probes::{Answered, Probes};
 use super::profile::Scripts;
 use crate::core::{
-    Action, Event, Group, MemberId, Moment, OVERSLEPT, Outcome, Pid, Received, Sender,
+    Action, Answer, Event, Group, MemberId, Moment, OVERSLEPT, Outcome, Pid, Received, Sender,
     SignalFailure, SpawnFailure, State, Stopped, Target,
 };
 use crate::spec::{Launch, Signal};
+use crate::status::Board;
 use crate::sys::descendants::{self, Known};
 use crate::sys::descriptors::Limit;
+use crate::sys::privileges::Change;
 use crate::sys::process::{self, Role};
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{Spawner, Started, Stdin};
@@ -46,6 +48,9 @@ pub(super) struct Means {
     pub(super) signals: Signals,
     pub(super) spawner: Spawner,
     pub(super) history: History,
+    pub(super) board: Board,
+    /// When the group's clock began.
+    pub(super) begin: Duration,
 }
 
 /// A group's core with everything that it needs to act.
@@ -75,6 +80,7 @@ pub(super) struct Shell<'a> {
     /// Answers that have come and were not told.
     answered: Vec<Answered>,
     history: History,
+    pub(super) board: Board,
     begin: Duration,
     /// Whether to reap without being told: children that ended before SIGCHLD was caught announce
     /// themselves to nobody, and a storm of ends is taken in parts.
@@ -86,7 +92,7 @@ pub(super) struct Shell<'a> {
 
 impl<'a> Shell<'a> {
     pub(super) fn new(launch: &'a Launch, group: Group, means: Means) -> Self {
-        let Means { around, jobs, outputs, probes, inherited, signals, spawner, history } = means;
+        let Means { around, jobs, outputs, probes, inherited, signals, spawner, .. } = means;
         Self {
             launch: Cow::Borrowed(launch),
             group,
@@ -104,8 +110,9 @@ impl<'a> Shell<'a> {
             outputs,
             probes,
             answered: Vec::new(),
-            history,
-            begin: clock::monotonic(),
+            history: means.history,
+            board: means.board,
+            begin: means.begin,
             unreaped: true,
             failures: BTreeSet::new(),
             code: None,
@@ -135,6 +142,8 @@ impl<'a> Shell<'a> {
         if others && self.around.role == Role::Init && !self.outputs.relayed() {
             open_outputs();
         }
+        let users = prepared.iter().filter_map(|it| it.change.as_ref()).map(Change::user);
+        self.board.entitle(users.collect());
         self.prepared = prepared;
     }
 
@@ -143,8 +152,9 @@ impl<'a> Shell<'a> {
         self.code
     }
 
-    /// What came of the group that ended with this code.
-    pub(super) fn outcome(&self, code: u8) -> Outcome {
+    /// What came of the group that ended with this code. Call it when everything is flushed.
+    pub(super) fn outcome(&mut self, code: u8) -> Outcome {
+        self.history.flushed();
         self.history.outcome(&self.launch, code)
     }
 
@@ -191,6 +201,8 @@ impl<'a> Shell<'a> {
             }
         }
         for (check, answer) in std::mem::take(&mut self.answered) {
+            let passed = !matches!(answer, Answer::Failed(_));
+            self.board.answered(check, passed, self.now());
             self.tell(Event::Probed { check, answer });
         }
         // Only what was due before: telling hundreds of members takes longer than the shortest timer,

@@ -16,11 +16,16 @@ use tokio::time::{sleep, timeout};
 
 use super::perform::{Shell, Slept};
 use super::probes::Answered;
+use crate::status::server::Server;
 use crate::sys::signals::Signals;
 use crate::sys::terminal::Terminal;
 
 /// Where nothing wakes us any more, so often is looked.
 const GLANCE: Duration = Duration::from_millis(10);
+
+/// So many steps of those who ask us something are made before it is looked what has come: a crowd of
+/// them must delay no signal, and drive nobody out who has only just come.
+const STEPS_BETWEEN_LOOKS: u32 = 8;
 
 /// The event loop. Made before anything is started, so that a lack of descriptors starts nothing.
 #[derive(Debug)]
@@ -46,7 +51,11 @@ impl Waiter {
         terminal: Option<Terminal>,
         answers: UnboundedReceiver<Answered>,
     ) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .event_interval(STEPS_BETWEEN_LOOKS)
+            .build()?;
         let inside = runtime.enter();
         let socket = UnixStream::from_std(signals.socket()?)?;
         let watched = terminal.map(|terminal| watch(terminal.to_watch()?));
@@ -58,10 +67,19 @@ impl Waiter {
         Ok(Self { runtime, socket, terminal, answers })
     }
 
-    /// Goes on until the group is over; gives the exit code.
-    pub(super) fn until_over(mut self, shell: &mut Shell<'_>) -> u8 {
+    /// Goes on until the group is over; gives the exit code. Whoever asks meanwhile is answered.
+    pub(super) fn until_over(mut self, shell: &mut Shell<'_>, server: Server) -> u8 {
         let (socket, terminal) = (&self.socket, &mut self.terminal);
-        self.runtime.block_on(steps(socket, terminal, &mut self.answers, shell))
+        self.runtime.block_on(async {
+            let open = server.open().inspect_err(|error| {
+                tracing::warn!("nobody can ask for the status: {error}");
+            });
+            let code = steps(socket, terminal, &mut self.answers, shell).await;
+            if let Ok(open) = open {
+                open.close().await;
+            }
+            code
+        })
     }
 }
 

@@ -173,7 +173,8 @@ fn hidden(pid: Pid) -> Option<Seen> {
     })
 }
 
-fn ticks(count: u64) -> Duration {
+/// So many of the kernel's clock ticks as a time.
+pub fn ticks(count: u64) -> Duration {
     let milliseconds = u64::try_from(TICK.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(count.saturating_mul(milliseconds))
 }
@@ -210,8 +211,8 @@ pub(super) fn own_children() -> Vec<Pid> {
     }
 }
 
-/// The children of all threads of a process.
-fn children(pid: Pid) -> io::Result<Vec<Pid>> {
+/// The children of all threads of a process, by the lists that `/proc` has.
+pub fn children(pid: Pid) -> io::Result<Vec<Pid>> {
     let mut children = Vec::new();
     let mut text = String::new();
     let tasks = seam::call("read_dir", || fs::read_dir(format!("/proc/{pid}/task")));

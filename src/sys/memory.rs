@@ -23,7 +23,7 @@ pub(super) struct Stack {
 const USABLE: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("it is not zero");
 
 /// 4 KiB nearly everywhere, 64 KiB on some arm64 kernels.
-pub(super) fn page_size() -> usize {
+pub fn page_size() -> usize {
     // SAFETY: it takes a number and cannot touch memory of ours.
     let size = unsafe { nix::libc::sysconf(nix::libc::_SC_PAGESIZE) };
     usize::try_from(size).unwrap_or(64 * 1024)

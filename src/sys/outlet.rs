@@ -99,6 +99,11 @@ impl Size {
         Ok(Self(size))
     }
 
+    /// How many columns it has; 0 where nobody has said.
+    pub fn columns(self) -> usize {
+        usize::from(self.0.ws_col)
+    }
+
     /// Gives a terminal this size.
     pub fn set(self, terminal: impl AsFd) -> io::Result<()> {
         let terminal = terminal.as_fd().as_raw_fd();

@@ -34,6 +34,13 @@ pub struct Change {
     pub(super) groups: Vec<u32>,
 }
 
+impl Change {
+    /// The user that it becomes.
+    pub fn user(&self) -> u32 {
+        self.uid
+    }
+}
+
 impl Own {
     /// Asks the kernel.
     pub fn read() -> io::Result<Self> {

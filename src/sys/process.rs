@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::libc;
-use nix::unistd::getpid;
+use nix::unistd::{geteuid, getpid};
 
 use super::seam;
 use crate::core::{Pid, Stopped};
@@ -20,6 +20,11 @@ pub enum Role {
 /// Our own process number.
 pub fn own_pid() -> Pid {
     Pid(getpid().as_raw())
+}
+
+/// Our effective user.
+pub fn effective_user() -> u32 {
+    geteuid().as_raw()
 }
 
 /// Takes up our role: PID 1 has it by birth, any other process asks for its orphans

@@ -63,8 +63,13 @@ pub struct Stat {
     pub session: Pid,
     /// Its controlling terminal's number, 0 for none.
     pub terminal: i32,
+    /// Processor time that it and those of its children have used that it waited for, in the kernel's
+    /// clock ticks.
+    pub cpu_ticks: u64,
     /// How many threads it has.
     pub threads: u32,
+    /// Its memory that is there just now, in pages.
+    pub resident_pages: u64,
 }
 
 /// Reads it; `None` if there is no such process, or none that we may see.
@@ -99,9 +104,16 @@ fn parse(text: &[u8]) -> Option<Stat> {
     let group = number(fields.next()?)?;
     let session = number(fields.next()?)?;
     let terminal = number(fields.next()?)?;
-    // Fields 8 to 19 lie between the terminal and the number of threads, 21 before the start time.
-    let threads = number(fields.nth(12)?)?;
+    // Fields 8 to 13 lie between the terminal and the times (14 to 17), 18 and 19 before the number of
+    // threads, 21 before the start time, 23 before the memory.
+    let mut cpu_ticks = number::<u64>(fields.nth(6)?)?;
+    for _ in 0..3 {
+        // Children's times are signed, and never negative.
+        cpu_ticks = cpu_ticks.saturating_add(number(fields.next()?)?);
+    }
+    let threads = number(fields.nth(2)?)?;
     let start_ticks = number(fields.nth(1)?)?;
+    let resident_pages = number(fields.nth(1)?)?;
     Some(Stat {
         key: ProcessKey { pid: Pid(pid), start_ticks },
         name,
@@ -110,7 +122,9 @@ fn parse(text: &[u8]) -> Option<Stat> {
         group: Pid(group),
         session: Pid(session),
         terminal,
+        cpu_ticks,
         threads,
+        resident_pages,
     })
 }
 
@@ -124,10 +138,11 @@ mod tests {
 
     #[test]
     fn a_name_with_blanks_and_parentheses_does_not_shift_the_fields() {
-        let line = b"7 (a b) S (c)) T 1 7 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1 2\n";
+        let line = b"7 (a b) S (c)) T 1 7 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 4096 77 2\n";
         let stat = parse(line).expect("it is a whole line");
         assert_eq!(stat.key, ProcessKey { pid: Pid(7), start_ticks: 4711 });
         assert_eq!((stat.name.as_str(), stat.state, stat.threads), ("a b) S (c)", b'T', 1));
+        assert_eq!((stat.cpu_ticks, stat.resident_pages), (5 + 6 + 7 + 8, 77));
         assert_eq!((stat.parent, stat.group, stat.session), (Pid(1), Pid(7), Pid(9)));
         assert_eq!(parse(b"7 (a) S 1"), None, "a torn line is no process");
     }

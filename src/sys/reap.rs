@@ -1,6 +1,8 @@
 //! Reaping. `run` is its one owner: nothing else in the program waits for a child.
 
 use std::io;
+use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use nix::libc;
 
@@ -11,12 +13,23 @@ use crate::spec::Signal;
 /// What one look at the children found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaped {
-    /// This one ended and is gone now.
-    Child(Pid, Status),
+    /// This one ended and is gone now; with what it used in all its life.
+    Child(Pid, Status, Usage),
     /// There are children, and none has ended.
     NoneEnded,
     /// There is no child at all (`ECHILD`).
     NoChildren,
+}
+
+/// What a process used, with those of its children that it waited for (`getrusage(2)`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor time for itself.
+    pub user: Duration,
+    /// Processor time in the kernel.
+    pub system: Duration,
+    /// The most memory that it, or one of those children, had at a time, in bytes.
+    pub peak_resident: u64,
 }
 
 /// So often a look that failed is tried again.
@@ -24,16 +37,21 @@ const TRIES: u32 = 2;
 
 /// Reaps one child that has ended. Never blocks.
 ///
-/// Raw, because nix loses the status of a child that a real-time signal killed. `__WALL` also
-/// takes children that were cloned without SIGCHLD and then came to us as orphans.
+/// Raw, because nix loses the status of a child that a real-time signal killed, and because the C
+/// library hides what the kernel's call tells of its usage. `__WALL` also takes children that were cloned
+/// without SIGCHLD and then came to us as orphans.
 pub fn reap() -> io::Result<Reaped> {
-    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
     let mut tries = 1..=TRIES;
     loop {
         let looked = seam::checked("waitid", || {
-            // SAFETY: the call writes to memory of the right type and size.
-            unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) }
+            let (info, usage) = (info.as_mut_ptr(), usage.as_mut_ptr());
+            // SAFETY: the call writes to memory of the right types and sizes.
+            let result =
+                unsafe { libc::syscall(libc::SYS_waitid, libc::P_ALL, 0, info, flags, usage) };
+            libc::c_int::try_from(result).unwrap_or(-1)
         });
         match looked {
             Ok(_) => break,
@@ -61,7 +79,24 @@ pub fn reap() -> io::Result<Reaped> {
         // With WEXITED there are only CLD_KILLED and CLD_DUMPED.
         Signal::from_kernel(raw).map_or(Status::Exited(u8::MAX), Status::Killed)
     };
-    Ok(Reaped::Child(Pid(pid), status))
+    // SAFETY: it was zeroed and filled by the call.
+    let usage = unsafe { usage.assume_init() };
+    Ok(Reaped::Child(Pid(pid), status, Usage::from(&usage)))
+}
+
+impl From<&libc::rusage> for Usage {
+    fn from(usage: &libc::rusage) -> Self {
+        let time = |it: libc::timeval| {
+            let whole = Duration::from_secs(u64::try_from(it.tv_sec).unwrap_or_default());
+            whole + Duration::from_micros(u64::try_from(it.tv_usec).unwrap_or_default())
+        };
+        let kibibytes = u64::try_from(usage.ru_maxrss).unwrap_or_default();
+        Self {
+            user: time(usage.ru_utime),
+            system: time(usage.ru_stime),
+            peak_resident: kibibytes.saturating_mul(1024),
+        }
+    }
 }
 
 /// Which of our own children are meant.
@@ -82,7 +117,7 @@ pub(super) fn have_child(whose: Whose) -> bool {
         Whose::Group(group) => (libc::P_PGID, group),
     };
     let Ok(number) = libc::id_t::try_from(number.0) else { return false };
-    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
     let looked = seam::checked("waitid_look", || {
         // SAFETY: the call writes to memory of the right type and size.
@@ -95,7 +130,7 @@ pub(super) fn have_child(whose: Whose) -> bool {
 /// The child itself is not reaped by this.
 pub fn stopped(pid: Pid) -> io::Result<Option<Signal>> {
     let Ok(number) = libc::id_t::try_from(pid.0) else { return Ok(None) };
-    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let looked = seam::checked("waitid_stopped", || {
         // SAFETY: the call writes to memory of the right type and size.
         unsafe {

@@ -49,8 +49,12 @@ impl Alone {
                 let Some(said) = inbox.try_take() else { return progress };
                 rest.line = Out::default();
                 let line = Line { bytes: &said.text, end: End::Newline };
-                let platform = Frame::platform();
-                let frame = if said.whose == Whose::Ours { &self.frame } else { &platform };
+                let other = match said.whose {
+                    Whose::Ours => None,
+                    Whose::Platform => Some(Frame::platform()),
+                    Whose::Picture => Some(Frame::picture()),
+                };
+                let frame = other.as_ref().unwrap_or(&self.frame);
                 frame.prefix(&mut rest.prefix, said.at);
                 frame.append(&mut rest.line, &rest.prefix, line);
                 (rest.written, rest.tries) = (0, 0);

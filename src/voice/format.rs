@@ -120,6 +120,11 @@ impl Frame {
         Self { format: Format::CloudFoundry, head: b" ".to_vec(), red: false, goes_on: false }
     }
 
+    /// For lines of a picture, on a terminal.
+    pub(super) fn picture() -> Self {
+        Self { format: Format::Raw, head: Vec::new(), red: false, goes_on: false }
+    }
+
     /// Everything of an object between time and message.
     pub(super) fn json(name: &str, stream: Stream) -> Self {
         let mut head = Out::default();

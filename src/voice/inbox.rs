@@ -45,6 +45,8 @@ pub(super) enum Whose {
     Ours,
     /// Those of the platform that is played.
     Platform,
+    /// A part of a picture: nothing stands before it.
+    Picture,
 }
 
 /// What comes on a member's standard output behind all that it wrote before.
@@ -83,6 +85,8 @@ struct State {
     lines: VecDeque<Said>,
     bytes: usize,
     dropped: usize,
+    /// The same since the beginning.
+    dropped_in_all: u64,
     /// Whether a line that was taken is not written yet.
     writing: bool,
     outputs: Vec<Output>,
@@ -147,6 +151,7 @@ impl Inbox {
         let mut state = self.lock();
         if weight == Weight::Ordinary && state.bytes + text.len() > LARGEST {
             state.dropped += 1;
+            state.dropped_in_all += 1;
         } else {
             state.bytes += text.len();
             state.lines.push_back(Said { at, text: text.to_vec(), whose });
@@ -189,6 +194,11 @@ impl Inbox {
         let mut state = self.lock();
         let older = std::mem::take(&mut state.older).min(state.lines.len());
         (std::mem::take(&mut state.outputs), older)
+    }
+
+    /// How many lines were dropped since the beginning.
+    pub(super) fn dropped(&self) -> u64 {
+        self.lock().dropped_in_all
     }
 
     /// How many lines wait.

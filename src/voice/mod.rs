@@ -24,6 +24,7 @@ pub mod lines;
 mod out;
 mod pump;
 mod say;
+mod scribe;
 mod take;
 
 use std::io;
@@ -34,12 +35,13 @@ use std::time::Duration;
 
 pub use aside::Aside;
 pub use say::{ALWAYS, Level, PLATFORM};
+pub use scribe::within;
 
 use crate::sys::output::{Sink, Which};
 use crate::sys::watch::{Bell, Outputs};
 use crate::sys::{memory, output};
 use alone::Alone;
-use counters::Counters;
+use counters::{Counters, Counts};
 use format::{Colours, Format, Frame, Stream};
 use inbox::{Inbox, Output};
 use lane::Lane;
@@ -74,8 +76,9 @@ pub struct Voice {
 /// Who writes.
 #[derive(Clone, Debug)]
 enum How {
-    /// The thread; with the outputs that it watches, for standard output and for standard error.
-    Thread([Arc<Outputs>; 2]),
+    /// The thread; with the outputs that it watches, for standard output and for standard error, and what
+    /// it counts.
+    Thread([Arc<Outputs>; 2], Arc<[[Counters; 2]]>),
     /// Whoever says something.
     Alone(Arc<Alone>),
 }
@@ -118,26 +121,28 @@ impl Voice {
             let sink = Sink::open(which);
             Lane::new(sink, (place, turn()), Arc::clone(outputs), Arc::clone(&inbox))
         };
+        let counters: Arc<[_]> = names.iter().map(|_| <[Counters; 2]>::default()).collect();
         let pump = Pump {
             inbox: Arc::clone(&inbox),
             lanes: [lane(Which::Stdout, 1, &outputs[0])?, lane(Which::Stderr, 2, &outputs[1])?],
             format: style.format,
-            counters: names.iter().map(|_| <[Counters; 2]>::default()).collect(),
+            counters: Arc::clone(&counters),
             names,
             colours: style.colours,
             ours: Frame::ours(style.format, style.colours[1]),
             platform: Frame::platform(),
+            picture: Frame::picture(),
             summed_up: false,
         };
         // Its frames are small; the stack is memory that every container would pay for.
         let builder = thread::Builder::new().name("voice".to_owned()).stack_size(64 * 1024);
         builder.spawn(move || pump.run())?;
-        Ok(Self { inbox, how: How::Thread(outputs) })
+        Ok(Self { inbox, how: How::Thread(outputs, counters) })
     }
 
     /// Whether members' outputs can be relayed.
     pub fn relays(&self) -> bool {
-        matches!(self.how, How::Thread(_))
+        matches!(self.how, How::Thread(..))
     }
 
     /// Relays this output of a member from now on, until nobody writes to it any more. No other one of
@@ -149,10 +154,21 @@ impl Voice {
         stream: Stream,
         ours: Arc<OwnedFd>,
     ) -> io::Result<()> {
-        let How::Thread(outputs) = &self.how else { return Ok(()) };
+        let How::Thread(outputs, _) = &self.how else { return Ok(()) };
         let outputs = &outputs[stream as usize];
         let output = Output { number, member, stream, ours };
         self.inbox.put_output(output, |output| outputs.add(output, number))
+    }
+
+    /// What was counted of each member's standard output and standard error, where they are relayed.
+    pub fn counts(&self) -> Vec<[Counts; 2]> {
+        let How::Thread(_, counters) = &self.how else { return Vec::new() };
+        counters.iter().map(|[out, err]| [out.counts(), err.counts()]).collect()
+    }
+
+    /// How many of our own lines were dropped, because nobody read them.
+    pub fn dropped(&self) -> u64 {
+        self.inbox.dropped()
     }
 
     /// Says something on this member's standard output, behind everything that it has written there.
@@ -167,7 +183,7 @@ impl Voice {
     /// last byte that was taken, and no longer than `limit` in all.
     pub fn flush(&self, limit: Duration) {
         match &self.how {
-            How::Thread(_) => self.inbox.wait_until_empty(FLUSH_WITHOUT_PROGRESS, limit),
+            How::Thread(..) => self.inbox.wait_until_empty(FLUSH_WITHOUT_PROGRESS, limit),
             How::Alone(alone) => alone.flush(&self.inbox, FLUSH_WITHOUT_PROGRESS, limit),
         }
     }

@@ -40,6 +40,7 @@ pub(super) struct Pump {
     pub(super) counters: Arc<[[Counters; 2]]>,
     pub(super) ours: Frame,
     pub(super) platform: Frame,
+    pub(super) picture: Frame,
     /// Whether the sum was drawn at the end.
     pub(super) summed_up: bool,
 }
@@ -135,7 +136,11 @@ impl Pump {
             }
             self.inbox.done();
             let Some(said) = self.inbox.try_take() else { return Written::All };
-            let frame = if said.whose == Whose::Ours { &self.ours } else { &self.platform };
+            let frame = match said.whose {
+                Whose::Ours => &self.ours,
+                Whose::Platform => &self.platform,
+                Whose::Picture => &self.picture,
+            };
             lane.say(frame, &said);
         }
         let out = lane.push_all();

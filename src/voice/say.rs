@@ -69,6 +69,23 @@ pub(super) fn subscribe(level: Level, voice: Voice) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
+impl Voice {
+    /// Shows a picture at every level but `off`: lines with nothing before them, each with its end.
+    pub fn draw(&self, picture: &str) {
+        if tracing::enabled!(tracing::Level::ERROR) {
+            let text = picture.strip_suffix('\n').unwrap_or(picture);
+            self.put(text.as_bytes(), Weight::Always, Whose::Picture);
+        }
+    }
+
+    fn put(&self, text: &[u8], weight: Weight, whose: Whose) {
+        self.inbox.put(text, weight, whose);
+        if let How::Alone(alone) = &self.how {
+            alone.write(&self.inbox, Duration::ZERO);
+        }
+    }
+}
+
 /// The message alone: what belongs around it, the voice knows.
 struct Bare;
 
@@ -115,10 +132,7 @@ pub struct Lines<'a> {
 /// `tracing` hands over each message whole.
 impl io::Write for Lines<'_> {
     fn write(&mut self, message: &[u8]) -> io::Result<usize> {
-        self.voice.inbox.put(message, self.weight, self.whose);
-        if let How::Alone(alone) = &self.voice.how {
-            alone.write(&self.voice.inbox, Duration::ZERO);
-        }
+        self.voice.put(message, self.weight, self.whose);
         Ok(message.len())
     }
 

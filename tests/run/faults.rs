@@ -99,6 +99,16 @@ fn prepared(group: Group) -> Group {
         .top("profile: .")
 }
 
+/// It can be asked, through both doors, and leaves a report and a termination message.
+fn asked(group: Group) -> Group {
+    orderly(group)
+        .file("message", "")
+        .env("FATESHARE_SOCKET", "group.sock")
+        .env("FATESHARE_LISTEN", "127.0.0.1:0")
+        .env("FATESHARE_REPORT", "report.json")
+        .env("FATESHARE_TERMINATION_LOG", "message")
+}
+
 /// The group is recreated once.
 fn recreated(group: Group) -> Group {
     orderly(group.arguments(&["--recreate=1"]))
@@ -128,6 +138,7 @@ fn scenes() -> Vec<Scene> {
         scenes.push(Scene { name: "alone", mode, always: "", build: alone, code: 3 });
         scenes.push(Scene { name: "old", mode, always: OLD, build: orderly, code: 3 });
         scenes.push(Scene { name: "no /proc", mode, always: "proc:2,", build: unseen, code: 3 });
+        scenes.push(Scene { name: "asked", mode, always: "", build: asked, code: 3 });
         scenes.push(Scene { name: "broken", mode, always: "", build: broken, code: 126 });
         scenes.push(Scene { name: "prepared", mode, always: "", build: prepared, code: 3 });
         // What is around the group does the same in both.
@@ -222,8 +233,9 @@ fn every_call_of_a_run_may_fail() {
 }
 
 /// Calls that only a terminal brings about, a pipe to write to, another user, or a failure before:
-/// `terminal/faults.rs`, `output.rs`, `relay/faults.rs` and `local/` make them fail by their names.
-const ELSEWHERE: [&str; 20] = [
+/// `terminal/faults.rs`, `output.rs`, `outside/`, `relay/faults.rs` and `local/` make them fail by their
+/// names.
+const ELSEWHERE: [&str; 23] = [
     "dup_terminal",
     "fchmod",
     "get_window_size",
@@ -231,8 +243,10 @@ const ELSEWHERE: [&str; 20] = [
     "ioctl_tiocgdev",
     "ioctl_tiocnotty",
     "madvise",
+    "mkdir_socket",
     "open_output",
     "open_peer",
+    "peer_credentials",
     "posix_openpt",
     "send",
     "set_window_size",
@@ -244,6 +258,7 @@ const ELSEWHERE: [&str; 20] = [
     "unlockpt",
     "waitid_stopped",
     "write_id_map",
+    "write_in_place",
 ];
 
 /// Number after number, some at a time; how often each call failed.

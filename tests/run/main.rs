@@ -22,6 +22,7 @@ mod launcher;
 mod load;
 mod local;
 mod output;
+mod outside;
 mod profile;
 mod real_programs;
 mod relay;

@@ -212,6 +212,8 @@ impl Group {
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("FIXTURE", &self.fixture)
             .env("LOG", self.log())
+            // Most tests ask nobody, and are killed now and then: nothing is to be left by that.
+            .env("FATESHARE_SOCKET", "none")
             .env(name, value);
         for (name, value) in &self.environment {
             match value {

@@ -58,7 +58,7 @@ pub fn page(report: &Report) -> String {
     if !report.stragglers.is_empty() {
         html.push_str(&stragglers(report));
     }
-    if !report.signals.is_empty() || report.signals_left_out > 0 {
+    if !report.signals.is_empty() || report.events_left_out > 0 {
         html.push_str(&signals(report));
     }
     if !report.logs.is_empty() || report.messages_dropped > 0 {

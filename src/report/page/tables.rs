@@ -159,8 +159,11 @@ pub(super) fn signals(report: &Report) -> String {
         columns: &[Column("When", ""), Column("Signal", ""), Column("From", "rest")],
     };
     let mut notes: Vec<String> = left_out(report.signals.len(), "signals").into_iter().collect();
-    if report.signals_left_out > 0 {
-        notes.push(format!("{} more signals came than the report lists.", report.signals_left_out));
+    if report.events_left_out > 0 {
+        let more = report.events_left_out;
+        notes.push(format!(
+            "{more} more events, of signals and of changes of readiness, were there than the report lists."
+        ));
     }
     table.section(&rows.collect::<Vec<_>>(), &notes)
 }

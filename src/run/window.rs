@@ -1,0 +1,298 @@
+//! What others see of the group: the socket, the address for probes, the report, the termination
+//! message, and the picture on a terminal.
+
+use std::env;
+use std::ffi::OsStr;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::inherited::Inherited;
+use crate::report::document::{Environment, LogRow};
+use crate::report::timeline::{Letters, Look, picture};
+use crate::spec::Launch;
+use crate::status::server::Server;
+use crate::status::{Board, Counted};
+use crate::sys::files;
+use crate::sys::outlet::Size;
+use crate::sys::output::Which;
+use crate::sys::process::{self, Role};
+use crate::sys::status_socket::{LONGEST_PATH, Place, Socket, Taken};
+use crate::voice::format::{Format, Stream};
+use crate::voice::{self, Voice};
+
+/// Where a group is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketChoice {
+    /// Where the first place can be had.
+    Anywhere,
+    /// Here and nowhere else.
+    Named(PathBuf),
+    /// Here, or beside it where somebody listens: a member of another group inherits that one's.
+    Inherited(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+/// What is wanted of all this.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// The Unix socket.
+    pub socket: SocketChoice,
+    /// The address for probes and metrics.
+    pub listen: Option<SocketAddr>,
+    /// The report's file.
+    pub report: Option<PathBuf>,
+    /// The termination message's file, where it is there.
+    pub termination_log: Option<PathBuf>,
+    /// The members' commands, as people are shown them.
+    pub commands: Vec<String>,
+    /// Whether a crash is drawn on the terminal, if standard error is one.
+    pub picture: bool,
+}
+
+/// What members find the socket by.
+const VARIABLE: &str = "FATESHARE_SOCKET";
+
+/// So long SIGKILL waits for the provisional report.
+const BEFORE_SIGKILL: Duration = Duration::from_millis(100);
+/// So long the last one is waited for.
+const AT_THE_END: Duration = Duration::from_millis(250);
+
+/// A report that is being written is named in no more rows than this on a terminal.
+const MOST_ROWS: usize = 24;
+/// Where a terminal does not say how wide it is.
+const USUAL_WIDTH: usize = 80;
+
+/// Opens the doors before anything is started; members are told where. What was named and cannot be had
+/// is an error, anything else a warning.
+pub(super) fn open(outside: &Outside, inherited: &mut Inherited, board: &Board) -> Result<Server> {
+    let probes = outside.listen.map(listen).transpose()?;
+    let runtime_dir = inherited.get("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let socket = socket(&outside.socket, runtime_dir.as_deref())?;
+    let place = socket.as_ref().map(|socket| socket.place.to_string());
+    inherited.set(VARIABLE, place.as_deref().map(OsStr::new));
+    if let Some(place) = place {
+        tracing::debug!("can be asked at {place}");
+    }
+    if let Some(report) = &outside.report {
+        let folder = report.parent().filter(|it| !it.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(anyhow!("--report: {} is no directory", folder.display()));
+        }
+        if report.is_dir() {
+            return Err(anyhow!("--report: {} is a directory: name a file", report.display()));
+        }
+    }
+    Ok(Server::new(board.clone(), socket, probes))
+}
+
+fn socket(choice: &SocketChoice, runtime_dir: Option<&Path>) -> Result<Option<Socket>> {
+    let (path, from) = match choice {
+        SocketChoice::None => return Ok(None),
+        SocketChoice::Anywhere => {
+            return Ok(Socket::anywhere(runtime_dir).map_or_else(
+                |error| {
+                    tracing::warn!(
+                        "no socket can be made, so nobody can ask for the status: {error}"
+                    );
+                    None
+                },
+                Some,
+            ));
+        }
+        SocketChoice::Named(path) => (path, "--socket"),
+        SocketChoice::Inherited(path) => (path, "$FATESHARE_SOCKET"),
+    };
+    let mut place = Place::parse(path);
+    if let Place::File(path) = &mut place
+        && let Ok(absolute) = std::path::absolute(&path)
+    {
+        // Members may run elsewhere.
+        *path = absolute;
+    }
+    if let Place::File(path) = &place
+        && path.as_os_str().len() > LONGEST_PATH
+    {
+        let shown = path.display();
+        return Err(anyhow!(
+            "{from}: a socket's path has no more than {LONGEST_PATH} bytes: {shown}"
+        ));
+    }
+    match (Socket::at(&place), choice, &place) {
+        (Ok(socket), ..) => Ok(Some(socket)),
+        (Err(Taken::Live), SocketChoice::Inherited(_), Place::File(path)) => {
+            // Where that is not possible either, it is at least not the other group's.
+            Ok(Socket::beside(path).ok().or_else(|| Socket::anywhere(runtime_dir).ok()))
+        }
+        (Err(Taken::Live), SocketChoice::Inherited(_), Place::Abstract(_)) => {
+            Ok(Socket::anywhere(runtime_dir).ok())
+        }
+        (Err(Taken::Live), ..) => {
+            Err(anyhow!("{from}: another group listens at {place}: name another socket"))
+        }
+        (Err(Taken::Error(error)), ..) => {
+            Err(error).with_context(|| format!("{from}: cannot listen at {place}"))
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address);
+    let listener = listener.with_context(|| format!("--listen: cannot listen at {address}"))?;
+    listener.set_nonblocking(true).context("--listen: cannot listen without waiting")?;
+    Ok(listener)
+}
+
+/// What the voice counts, by the members' names.
+pub(super) fn counted(
+    voice: &Voice,
+    launch: &Launch,
+    format: Format,
+) -> impl Fn() -> Counted + Send + Sync + 'static {
+    let voice = voice.clone();
+    // What is not relayed is not counted.
+    let relayed = launch.members.iter().filter(|_| format != Format::Raw);
+    let names: Vec<String> = relayed.map(|member| member.name.clone()).collect();
+    move || {
+        let mut rows = Vec::new();
+        for (name, counts) in names.iter().zip(voice.counts()) {
+            for (stream, counts) in Stream::BOTH.iter().zip(counts) {
+                rows.push(LogRow {
+                    member: name.clone(),
+                    stream: stream.name().to_owned(),
+                    lines: counts.lines,
+                    bytes: counts.bytes,
+                    splits: counts.splits,
+                    lost_lines: counts.dropped_lines,
+                    lost_bytes: counts.dropped_bytes,
+                    held_up_ms: u64::try_from(counts.held_up.as_millis()).unwrap_or(u64::MAX),
+                });
+            }
+        }
+        (rows, voice.dropped())
+    }
+}
+
+/// Writes what is left of the group.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    report: Option<PathBuf>,
+    termination_log: Option<PathBuf>,
+    picture: bool,
+    environment: Environment,
+    board: Board,
+    /// What was counted when the report was written.
+    counted: Option<Counted>,
+}
+
+impl Recorder {
+    pub(super) fn new(outside: &Outside, board: &Board, role: Role, format: Format) -> Self {
+        let wanted = outside.report.is_some();
+        let environment = Environment {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: process::own_pid().0,
+            role: if role == Role::Init { "init" } else { "subreaper" }.to_owned(),
+            uid: process::effective_user(),
+            kernel: wanted.then(|| files::told_by_kernel("osrelease")).flatten(),
+            host: wanted.then(|| files::told_by_kernel("hostname")).flatten(),
+            log_format: match format {
+                Format::Raw => "raw",
+                Format::Text => "text",
+                Format::Json => "json",
+                Format::CloudFoundry => "cf",
+            }
+            .to_owned(),
+            memory_limit_bytes: None,
+        };
+        let plain = matches!(format, Format::Raw | Format::Text);
+        Self {
+            report: outside.report.clone(),
+            termination_log: outside.termination_log.clone(),
+            picture: outside.picture && plain && Which::Stderr.is_terminal(),
+            environment,
+            board: board.clone(),
+            counted: None,
+        }
+    }
+
+    /// Everything left is about to get SIGKILL, and we may go with it.
+    pub(super) fn before_sigkill(&mut self) {
+        self.write(BEFORE_SIGKILL);
+    }
+
+    /// The group is over.
+    pub(super) fn over(&mut self) {
+        self.write(AT_THE_END);
+    }
+
+    /// Everything was written that could be: what was lost only then belongs into the report too.
+    pub(super) fn flushed(&mut self) {
+        if self.report.is_some() && self.counted.as_ref() != Some(&self.board.counted()) {
+            self.write(AT_THE_END);
+        }
+    }
+
+    /// The group as a picture, for a terminal.
+    pub(super) fn picture(&self) -> Option<String> {
+        if !self.picture {
+            return None;
+        }
+        let width = Size::of(Which::Stderr.as_fd()).map_or(0, Size::columns);
+        let look = Look {
+            width: if width == 0 { USUAL_WIDTH } else { width },
+            letters: letters(),
+            most_rows: MOST_ROWS,
+        };
+        Some(picture(&self.board.report(&self.environment), look))
+    }
+
+    fn write(&mut self, limit: Duration) {
+        let (report, message) = (self.report.clone(), self.termination_log.clone());
+        if report.is_none() && message.is_none() {
+            return;
+        }
+        self.counted = Some(self.board.counted());
+        let report = report.map(|path| (path, self.board.report(&self.environment).text()));
+        let message = message.map(|path| (path, self.board.termination_message()));
+        let work = move || {
+            let mut failures = Vec::new();
+            // The shorter one first: who reads it may have nothing else.
+            if let Some((path, text)) = &message
+                && let Err(error) = files::overwrite(path, text.as_bytes())
+            {
+                failures.push(format!("the termination message to {}: {error}", path.display()));
+            }
+            if let Some((path, text)) = &report
+                && let Err(error) = files::replace(path, text.as_bytes())
+            {
+                failures.push(format!("the report to {}: {error}", path.display()));
+            }
+            failures
+        };
+        match voice::within(limit, work) {
+            Some(failures) => {
+                for failure in failures {
+                    tracing::warn!("cannot write {failure}");
+                }
+            }
+            None => {
+                tracing::warn!("cannot write the report: it takes longer than there is time for");
+            }
+        }
+    }
+}
+
+/// What the terminal shows, by the locale.
+pub fn letters() -> Letters {
+    let set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find(set).and_then(env::var_os);
+    let locale = locale.unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    if locale.contains("utf-8") || locale.contains("utf8") {
+        Letters::Unicode
+    } else {
+        Letters::Ascii
+    }
+}

@@ -1,0 +1,159 @@
+//! The client: which groups run here, and what each says of itself.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tokio::runtime::Builder;
+use tokio::time::{sleep, timeout};
+
+use super::Status;
+use crate::core::Pid;
+use crate::sys::process;
+use crate::sys::status_socket::{self, LONGEST_PATH, Peer, Place, peer};
+
+/// So long one group may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Longer than any answer.
+const LARGEST: usize = 64 * 1024 * 1024;
+
+/// A group that was found.
+#[derive(Debug)]
+pub struct Found {
+    /// Where it was asked.
+    pub place: Place,
+    /// What it says of itself, or why that is not known.
+    pub status: Result<Status, String>,
+}
+
+/// Asks the group at this socket; without one all that are found where groups listen by themselves.
+/// Fails when there is none.
+pub fn ask(socket: Option<&Path>, runtime_dir: Option<&Path>) -> Result<Vec<Found>, String> {
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(|error| format!("cannot make an event loop: {error}"))?;
+    let places = match socket {
+        Some(path) => vec![(Place::parse(path), None)],
+        None => status_socket::places(runtime_dir),
+    };
+    let mut found = Vec::new();
+    for (place, owner) in places {
+        let status = runtime.block_on(async {
+            let answer = timeout(PATIENCE, ask_patiently(&place, owner)).await;
+            let seconds = PATIENCE.as_secs();
+            answer.unwrap_or_else(|_| {
+                Err(Refusal::Said(format!("does not answer within {seconds}s")))
+            })
+        });
+        match status {
+            Ok(status) => found.push(Found { place, status: Ok(status) }),
+            Err(Refusal::Said(why)) => found.push(Found { place, status: Err(why) }),
+            Err(Refusal::Nobody(why)) if socket.is_some() => {
+                return Err(format!("{place}: {why}"));
+            }
+            // What somebody who was killed has left.
+            Err(Refusal::Nobody(_) | Refusal::Crowd) => {}
+        }
+    }
+    if found.is_empty() {
+        return Err("no group runs here that can be asked: where it listens elsewhere, name its socket with \
+                    --socket"
+            .to_owned());
+    }
+    Ok(found)
+}
+
+/// Where there is a crowd before us, or we are driven out by one, it is tried again.
+async fn ask_patiently(place: &Place, owner: Option<u32>) -> Result<Status, Refusal> {
+    loop {
+        match ask_one(place, owner).await {
+            Err(Refusal::Crowd) => sleep(PAUSE).await,
+            answer => return answer,
+        }
+    }
+}
+
+/// Why there is no answer.
+enum Refusal {
+    /// Too many ask just now.
+    Crowd,
+    /// Nobody is there.
+    Nobody(String),
+    /// Somebody is, and this is wrong.
+    Said(String),
+}
+
+async fn ask_one(place: &Place, owner: Option<u32>) -> Result<Status, Refusal> {
+    let stream = connect(place).await.map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Refusal::Crowd,
+        io::ErrorKind::ConnectionRefused => {
+            Refusal::Nobody("no group listens there any more".to_owned())
+        }
+        io::ErrorKind::NotFound => Refusal::Nobody("no such socket".to_owned()),
+        _ => Refusal::Nobody(error.to_string()),
+    })?;
+    let said = |error: &dyn std::fmt::Display| Refusal::Said(error.to_string());
+    let server = peer(&stream).map_err(|error| said(&error))?;
+    if !is_trusted(place, owner, server) {
+        let user = server.uid;
+        return Err(Refusal::Said(format!("is user {user}'s, who could tell anything: not asked")));
+    }
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| said(&error))?;
+    tokio::spawn(connection);
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.uri_mut() = hyper::Uri::from_static("/v1/status");
+    request.headers_mut().insert(HOST, HeaderValue::from_static("fateshare"));
+    // Hung up on before the answer.
+    let answer = sender.send_request(request).await.map_err(|_| Refusal::Crowd)?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), LARGEST).collect().await;
+    let body = body.map_err(|error| Refusal::Said(error.to_string()))?.to_bytes();
+    if status != StatusCode::OK {
+        return Err(Refusal::Said(String::from_utf8_lossy(&body).trim().to_owned()));
+    }
+    serde_json::from_slice(&body)
+        .map_err(|error| Refusal::Said(format!("its answer cannot be read: {error}")))
+}
+
+async fn connect(place: &Place) -> io::Result<UnixStream> {
+    match place {
+        Place::File(path) if path.as_os_str().len() > LONGEST_PATH => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("a socket's path has no more than {LONGEST_PATH} bytes"),
+        )),
+        Place::File(path) => UnixStream::connect(path).await,
+        Place::Abstract(name) => {
+            let mut path = vec![0];
+            path.extend_from_slice(name.as_bytes());
+            UnixStream::connect(std::ffi::OsStr::new(&*String::from_utf8_lossy(&path))).await
+        }
+    }
+}
+
+/// Whether what this server says can be believed: root's and our own. Root believes whoever's it has to
+/// be: the place's owner, or the process in an abstract name.
+fn is_trusted(place: &Place, owner: Option<u32>, server: Peer) -> bool {
+    let own = process::effective_user();
+    if server.uid == 0 || server.uid == own {
+        return true;
+    }
+    let named = match place {
+        Place::File(_) => owner.is_none_or(|owner| owner == server.uid),
+        Place::Abstract(name) => {
+            let pid = name.rsplit('-').next().and_then(|it| it.parse().ok()).map(Pid);
+            pid == Some(server.pid)
+        }
+    };
+    own == 0 && named
+}

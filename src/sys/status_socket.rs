@@ -1,0 +1,389 @@
+//! The Unix socket that a running group is asked through: its places, its owner, and who is at its
+//! other end (`unix(7)`).
+
+use std::fmt;
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+
+use super::{process, seam};
+use crate::core::Pid;
+
+/// A path has no more room in a socket's address.
+pub const LONGEST_PATH: usize = 107;
+
+/// What a socket's name begins with, without a file system.
+const ABSTRACT: &str = "fateshare";
+
+/// What a socket's file is called where it is alone.
+const FILE: &str = "fateshare.sock";
+
+/// A user whom a user namespace does not know (`/proc/sys/fs/overflowuid`).
+const OVERFLOW_USER: u32 = 65_534;
+
+/// Where a socket is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In the file system.
+    File(PathBuf),
+    /// In the network namespace, by its name.
+    Abstract(String),
+}
+
+/// `/run/fateshare.sock`, `@fateshare-4026531836-1`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Abstract(name) => write!(f, "@{name}"),
+        }
+    }
+}
+
+impl Place {
+    /// As [`fmt::Display`] writes it.
+    pub fn parse(text: &Path) -> Self {
+        match text.to_str().and_then(|text| text.strip_prefix('@')) {
+            Some(name) => Self::Abstract(name.to_owned()),
+            None => Self::File(text.to_owned()),
+        }
+    }
+
+    /// Its address, as the kernel takes it.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::File(path) => SocketAddr::from_pathname(path),
+            Self::Abstract(name) => SocketAddr::from_abstract_name(name),
+        }
+    }
+}
+
+/// A socket that is listened to. Its files are gone when it is dropped.
+#[derive(Debug)]
+pub struct Socket {
+    /// Never waits.
+    pub listener: UnixListener,
+    /// Where it is.
+    pub place: Place,
+    /// Held while it is ours; with its path.
+    lock: Option<(File, PathBuf)>,
+}
+
+/// Why a place cannot be had.
+#[derive(Debug)]
+pub enum Taken {
+    /// Somebody listens there.
+    Live,
+    /// The system's reason.
+    Error(io::Error),
+}
+
+impl From<io::Error> for Taken {
+    fn from(error: io::Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Socket {
+    /// Listens at this place.
+    pub fn at(place: &Place) -> Result<Self, Taken> {
+        match place {
+            Place::File(path) => Self::at_path(path),
+            Place::Abstract(_) => {
+                let listener = listen(place).map_err(|error| match error.kind() {
+                    io::ErrorKind::AddrInUse => Taken::Live,
+                    _ => Taken::Error(error),
+                })?;
+                Ok(Self { listener, place: place.clone(), lock: None })
+            }
+        }
+    }
+
+    fn at_path(path: &Path) -> Result<Self, Taken> {
+        let lock_path = lock_path(path);
+        let lock = lock(&lock_path)?;
+        let place = Place::File(path.to_owned());
+        let listener = clear(path).and_then(|()| listen(&place)).and_then(|listener| {
+            // Whoever may ask is told apart by its credentials.
+            seam::call("chmod_socket", || {
+                fs::set_permissions(path, Permissions::from_mode(0o666))
+            })?;
+            Ok(listener)
+        });
+        match listener {
+            Ok(listener) => Ok(Self { listener, place, lock: Some((lock, lock_path)) }),
+            Err(error) => {
+                let _ = fs::remove_file(&lock_path);
+                Err(Taken::Error(error))
+            }
+        }
+    }
+
+    /// Listens at the first place that can be had, without being told one.
+    pub fn anywhere(runtime_dir: Option<&Path>) -> io::Result<Self> {
+        let uid = process::effective_user();
+        let own_dir = own_dir(uid);
+        let dirs = [Some(Path::new("/run")), runtime_dir, Some(&own_dir)];
+        for dir in dirs.into_iter().flatten() {
+            if dir == own_dir && make_own(dir, uid).is_err() {
+                continue;
+            }
+            let path = dir.join(FILE);
+            if path.as_os_str().len() > LONGEST_PATH {
+                continue;
+            }
+            match Self::at_path(&path) {
+                Ok(socket) => return Ok(socket),
+                Err(Taken::Live) => {
+                    if let Ok(socket) = Self::beside(&path) {
+                        return Ok(socket);
+                    }
+                }
+                Err(Taken::Error(_)) => {}
+            }
+        }
+        let name = format!("{ABSTRACT}-{}-{}", process_namespace(), process::own_pid());
+        Self::at(&Place::Abstract(name)).map_err(|taken| match taken {
+            Taken::Live => io::Error::from(io::ErrorKind::AddrInUse),
+            Taken::Error(error) => error,
+        })
+    }
+
+    /// Listens beside a socket that is somebody's.
+    pub fn beside(path: &Path) -> Result<Self, Taken> {
+        let file = format!("fateshare-{}.sock", process::own_pid());
+        Self::at_path(&path.with_file_name(file))
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // A file system that has become read-only keeps them; then they are stale, and no harm.
+        if let Place::File(path) = &self.place {
+            let _ = seam::call("unlink_socket", || fs::remove_file(path));
+        }
+        // Behind the socket: whoever has the lock finds nothing there.
+        if let Some((_, path)) = &self.lock {
+            let _ = seam::call("unlink_socket", || fs::remove_file(path));
+        }
+    }
+}
+
+fn listen(place: &Place) -> io::Result<UnixListener> {
+    let address = place.address()?;
+    let listener = seam::call("bind_socket", || UnixListener::bind_addr(&address))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// The lock of a socket, for as long as the file is open. Whoever leaves removes the file: one that
+/// was removed meanwhile is no lock.
+fn lock(path: &Path) -> Result<File, Taken> {
+    const TRIES: usize = 10;
+    for _ in 0..TRIES {
+        let file = seam::call("open_lock", || {
+            File::options()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+                .open(path)
+        })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Taken::Live),
+            Err(TryLockError::Error(error)) => return Err(Taken::Error(error)),
+        }
+        let held = file.metadata()?;
+        let there = fs::symlink_metadata(path);
+        if there.is_ok_and(|it| (it.dev(), it.ino()) == (held.dev(), held.ino())) {
+            return Ok(file);
+        }
+    }
+    Err(Taken::Live)
+}
+
+/// Removes what a predecessor that was killed has left, and nothing else.
+fn clear(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
+        Ok(_) => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file is there that is no socket"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn own_dir(uid: u32) -> PathBuf {
+    PathBuf::from(format!("/tmp/fateshare-{uid}"))
+}
+
+/// A directory that is ours alone; whoever was there first might have made it a trap.
+fn make_own(dir: &Path, uid: u32) -> io::Result<()> {
+    match seam::call("mkdir_socket", || fs::DirBuilder::new().mode(0o700).create(dir)) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let found = fs::symlink_metadata(dir)?;
+    let is_private = found.mode().trailing_zeros() >= 6;
+    if found.is_dir() && found.uid() == uid && is_private {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+}
+
+/// The inode of our PID namespace; 0 where it cannot be seen.
+fn process_namespace() -> u64 {
+    fs::metadata("/proc/self/ns/pid").map_or(0, |found| found.ino())
+}
+
+/// Where a group may listen that nobody has named, and whose it then is.
+pub fn places(runtime_dir: Option<&Path>) -> Vec<(Place, Option<u32>)> {
+    let uid = process::effective_user();
+    let mut dirs = vec![(PathBuf::from("/run"), Some(0))];
+    dirs.extend(runtime_dir.map(|dir| (dir.to_owned(), Some(uid))));
+    dirs.push((own_dir(uid), Some(uid)));
+    if uid == 0 {
+        // Root may look at everybody's.
+        for entry in fs::read_dir("/tmp").into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let owner =
+                name.to_str().and_then(|name| name.strip_prefix("fateshare-")?.parse().ok());
+            if let Some(owner) = owner.filter(|owner| *owner != 0) {
+                dirs.push((entry.path(), Some(owner)));
+            }
+        }
+    }
+    let mut places = Vec::new();
+    for (dir, owner) in dirs {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let is_ours = name.to_str().is_some_and(is_socket_name);
+            if is_ours && entry.file_type().is_ok_and(|it| it.is_socket()) {
+                places.push((Place::File(entry.path()), owner));
+            }
+        }
+    }
+    places.extend(abstract_places().into_iter().map(|place| (place, None)));
+    places.sort();
+    places.dedup_by(|one, other| one.0 == other.0);
+    places
+}
+
+fn is_socket_name(name: &str) -> bool {
+    let number = name.strip_prefix("fateshare-").and_then(|rest| rest.strip_suffix(".sock"));
+    name == FILE
+        || number.is_some_and(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()))
+}
+
+/// The names of our PID namespace's groups in our network namespace.
+fn abstract_places() -> Vec<Place> {
+    let prefix = format!("@{ABSTRACT}-{}-", process_namespace());
+    let text = fs::read("/proc/net/unix").unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let names = text.lines().filter_map(|line| {
+        let name = line.split_ascii_whitespace().nth(7)?;
+        let number = name.strip_prefix(&prefix)?;
+        number.parse::<i32>().ok()?;
+        Some(Place::Abstract(name[1..].to_owned()))
+    });
+    names.collect()
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its number, 0 if it is outside our PID namespace.
+    pub pid: Pid,
+    /// Its user.
+    pub uid: u32,
+}
+
+/// Who made this connection, or listened when it was made (`SO_PEERCRED`).
+pub fn peer(connection: &impl AsFd) -> io::Result<Peer> {
+    let found =
+        seam::call("peer_credentials", || Ok(getsockopt(&connection.as_fd(), PeerCredentials)?))?;
+    Ok(Peer { pid: Pid(found.pid()), uid: found.uid() })
+}
+
+/// Whether every user has a number of its own here: in a user namespace all that it does not know
+/// share one.
+pub fn users_are_told_apart() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+}
+
+/// Whether this number may stand for anybody.
+pub fn may_be_anybody(uid: u32) -> bool {
+    uid == OVERFLOW_USER && !users_are_told_apart()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a folder")
+    }
+
+    #[test]
+    fn a_socket_has_one_owner_and_leaves_nothing() {
+        let folder = folder();
+        let path = folder.path().join(FILE);
+        let place = Place::File(path.clone());
+        let one = Socket::at(&place).expect("a free place");
+        assert!(matches!(Socket::at(&place), Err(Taken::Live)));
+        let beside = Socket::beside(&path).expect("a place beside it");
+        assert_eq!(path.metadata().expect("it is there").mode() & 0o777, 0o666);
+        let connection = UnixStream::connect(&path).expect("it listens");
+        let peer = peer(&connection).expect("a peer");
+        assert_eq!((peer.pid, peer.uid), (process::own_pid(), process::effective_user()));
+        drop((one, beside));
+        assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_one_has_left_is_replaced_and_nothing_else() {
+        let folder = folder();
+        let path = folder.path().join(FILE);
+        drop(UnixListener::bind(&path).expect("a socket"));
+        fs::write(lock_path(&path), "").expect("a lock that nobody holds");
+        drop(Socket::at(&Place::File(path.clone())).expect("a stale one is replaced"));
+
+        fs::write(&path, "precious").expect("a file");
+        let refused = Socket::at(&Place::File(path.clone()));
+        assert!(matches!(refused, Err(Taken::Error(_))), "{refused:?}");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "precious");
+    }
+
+    #[test]
+    fn names_are_known_again() {
+        assert!(is_socket_name("fateshare.sock") && is_socket_name("fateshare-17.sock"));
+        for other in ["fateshare-.sock", "fateshare-x.sock", "fateshare.sock.lock", "a.sock"] {
+            assert!(!is_socket_name(other), "{other}");
+        }
+        let name = format!("{ABSTRACT}-{}-4711", process_namespace());
+        let socket = Socket::at(&Place::Abstract(name)).expect("a free name");
+        assert!(abstract_places().contains(&socket.place));
+        assert_eq!(Place::parse(Path::new(&socket.place.to_string())), socket.place);
+        assert!(matches!(Socket::at(&socket.place), Err(Taken::Live)));
+    }
+}

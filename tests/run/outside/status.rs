@@ -1,0 +1,210 @@
+//! What a running group says of itself: `/v1/status`, `/v1/events`, `ps` and `health`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::thread;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use super::{about, answer, asked, connect, get, status, wait_running, wait_status};
+use crate::real_programs::free_port;
+use crate::support::{Group, Mode, Shell, in_both_modes};
+
+in_both_modes![
+    the_status_is_what_is_so,
+    ps_shows_the_group_and_its_teardown,
+    health_is_0_or_1,
+    events_come_as_they_happen_until_the_end,
+    only_what_is_there_can_be_asked_for,
+    what_members_use_includes_their_children,
+    a_command_shows_no_environment,
+];
+
+fn pair(mode: Mode) -> Group {
+    asked(Group::new(mode))
+        .main("web", "exit-on=TERM:0 wait")
+        .key("memory: 192M")
+        .sidecar("config-server", "exit-on=TERM:0 wait")
+}
+
+fn the_status_is_what_is_so(mode: Mode) {
+    let mut group = pair(mode).start();
+    let status = wait_running(&mut group);
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["spec"], "group.yml");
+    assert_eq!((&status["healthy"], &status["ready"]), (&json!(true), &json!(true)));
+    assert_eq!((&status["stopping"], &status["health_check"]), (&Value::Null, &Value::Null));
+    assert_eq!(status["grace_period_ms"], json!(9000.0));
+    let pid = if mode == Mode::Pid1 { 1 } else { group.fateshare() };
+    assert_eq!(status["pid"], pid);
+    for (at, (name, role)) in [("web", "main"), ("config-server", "sidecar")].iter().enumerate() {
+        let member = &status["members"][at];
+        assert_eq!((&member["name"], &member["role"]), (&json!(name), &json!(role)));
+        assert_eq!(member["state"], "running");
+        let pid = if mode == Mode::Pid1 { group.inner_pid(name) } else { group.pid(name) };
+        assert_eq!(member["pid"], pid);
+        assert_eq!(member["processes"], 1);
+        assert!(member["resident_bytes"].as_u64() > Some(100_000), "{member}");
+        assert!(member["command"].as_str().is_some_and(|it| it.contains("fixture")), "{member}");
+    }
+    assert_eq!(status["members"][0]["memory_bytes"], 192 << 20);
+    group.signal(Signal::SIGTERM);
+    group.end().code(0);
+}
+
+fn ps_shows_the_group_and_its_teardown(mode: Mode) {
+    let mut group = pair(mode).sidecar("slow", "take=TERM until=go exit=0").start();
+    group.wait_started(&["web", "config-server", "slow"]);
+    wait_running(&mut group);
+    let shown = about(&group, &["ps"]);
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    let lines: Vec<&str> = shown.stdout.lines().collect();
+    assert_eq!(lines.len(), 5, "{}", shown.stdout);
+    assert!(lines[0].starts_with("running "), "{}", lines[0]);
+    assert!(lines[0].ends_with("s · healthy · ready · grace 9s · group.yml"), "{}", lines[0]);
+    let head: Vec<&str> = lines[1].split_whitespace().collect();
+    assert_eq!(head, ["NAME", "PID", "STATE", "CHECK", "UP", "CPU", "MEM", "COMMAND"]);
+    for (line, name) in lines[2..].iter().zip(["web", "config-server", "slow"]) {
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        let pid = if mode == Mode::Pid1 { group.inner_pid(name) } else { group.pid(name) };
+        assert_eq!(cells[..4], [name, &pid.to_string(), "running", "pid"], "{line}");
+        assert!(cells[5].ends_with('%') && cells[7].ends_with("fixture"), "{line}");
+    }
+    assert!(lines[2].contains("/192M "), "{}", lines[2]);
+
+    let objects = about(&group, &["ps", "--json"]).stdout;
+    let objects: Value = serde_json::from_str(&objects).expect("JSON");
+    assert_eq!(objects[0]["members"][2]["name"], "slow");
+    assert!(objects[0]["socket"].as_str().is_some_and(|it| it.ends_with("/group.sock")));
+
+    group.signal_member("config-server", Signal::SIGKILL);
+    wait_status(&mut group, "two have ended", |status| {
+        status["members"][0]["state"] == "ended" && status["members"][2]["state"] == "stopping"
+    });
+    let shown = about(&group, &["ps"]).stdout;
+    let head = shown.lines().next().expect("a line");
+    assert!(head.starts_with("stopping ") && head.contains("s, "), "{head}");
+    assert!(head.ends_with("s left: config-server was killed by SIGKILL"), "{head}");
+    assert!(shown.contains("ended (exit 0)") && shown.contains("ended (SIGKILL)"), "{shown}");
+    assert_eq!(
+        about(&group, &["health"]).stdout,
+        "stopping: config-server was killed by SIGKILL\n"
+    );
+    std::fs::write(group.dir().join("go"), "").expect("a file");
+    group.end().code(137);
+}
+
+fn health_is_0_or_1(mode: Mode) {
+    let (port, ready) = (free_port().port(), free_port().port());
+    let mut group = asked(Group::new(mode))
+        .main(
+            "web",
+            &*format!("exit-on=TERM:0 until=go listen={port} until=ready listen={ready} wait"),
+        )
+        .key(&format!("health_check: {{type: port, port: {port}}}"))
+        .key(&format!("readiness_check: {{type: port, port: {ready}}}"))
+        .start();
+    wait_running(&mut group);
+    for option in [&["health"][..], &["health", "--ready"]] {
+        let said = about(&group, option);
+        let shown = "not healthy: its health check has not passed yet\n";
+        assert_eq!((said.code, said.stdout.as_str()), (Some(1), shown), "{}", said.stderr);
+    }
+    std::fs::write(group.dir().join("go"), "").expect("a file");
+    wait_status(&mut group, "it is healthy", |status| status["healthy"] == true);
+    let said = about(&group, &["health"]);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(0), "healthy\n"));
+    let said = about(&group, &["health", "--ready"]);
+    let shown = "not ready: its readiness check has not passed yet\n";
+    assert_eq!((said.code, said.stdout.as_str()), (Some(1), shown));
+    let check = status(&group)["health_check"].clone();
+    assert_eq!((&check["state"], &check["passed"]), (&json!("passes"), &json!(true)), "{check}");
+    assert!(about(&group, &["ps"]).stdout.contains("port ok 0s ago"), "{check}");
+    std::fs::write(group.dir().join("ready"), "").expect("a file");
+    wait_status(&mut group, "it is ready", |status| status["ready"] == true);
+    assert_eq!(about(&group, &["health", "--ready"]).code, Some(0));
+    group.signal(Signal::SIGTERM);
+    group.end().code(0);
+}
+
+fn events_come_as_they_happen_until_the_end(mode: Mode) {
+    let mut group = pair(mode).start();
+    wait_running(&mut group);
+    let mut stream = connect(&group);
+    stream
+        .write_all(b"GET /v1/events HTTP/1.1\r\nHost: fateshare\r\nConnection: close\r\n\r\n")
+        .expect("the request is taken");
+    let events = thread::spawn(move || {
+        let lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let objects = lines.filter(|line| line.starts_with('{'));
+        objects.map(|line| serde_json::from_str(&line).expect("JSON")).collect::<Vec<Value>>()
+    });
+    // Those from the third one on: this reader comes later.
+    let behind = connect(&group);
+    let behind = thread::spawn(move || answer(behind, "/v1/events?since=1").1);
+    group.signal_member("config-server", Signal::SIGKILL);
+    group.end().code(137);
+    let events = events.join().expect("the reader ends with the group");
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    let expected = ["started", "started", "running", "ended", "verdict", "told", "ended", "over"];
+    assert_eq!(kinds, expected, "{events:#?}");
+    for (at, event) in events.iter().enumerate() {
+        assert_eq!(event["seq"], at);
+        assert!(event["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{event}");
+    }
+    assert_eq!(events[4]["culprit"], "config-server");
+    assert_eq!(events[7]["exit_code"], 137);
+    let behind = behind.join().expect("the reader ends with the group");
+    let first = behind.lines().find(|line| line.starts_with('{')).expect("an event");
+    assert!(first.starts_with("{\"seq\":2,"), "{first}");
+}
+
+fn only_what_is_there_can_be_asked_for(mode: Mode) {
+    let mut group = pair(mode).start();
+    wait_running(&mut group);
+    let (head, body) = get(&group, "/v2");
+    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+    assert_eq!(body, "try /v1/status, /v1/events or /metrics\n");
+    for query in ["?since=x", "?since=-1", "?other=1"] {
+        let (head, _) = get(&group, &format!("/v1/events{query}"));
+        assert!(head.starts_with("HTTP/1.1 400 "), "{query}: {head}");
+    }
+    let mut stream = connect(&group);
+    stream
+        .write_all(b"POST /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        .expect("the request is taken");
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).expect("an answer");
+    assert_eq!(line, "HTTP/1.1 405 Method Not Allowed\r\n");
+    group.signal(Signal::SIGTERM);
+    group.end().code(0);
+}
+
+fn what_members_use_includes_their_children(mode: Mode) {
+    let mut group = asked(Group::new(mode))
+        .main("web", "exit-on=TERM:0 child [ one exit-on=TERM:0 wait ] child [ two exit-on=TERM:0 wait ] wait")
+        .start();
+    group.wait_started(&["web", "one", "two"]);
+    let status = wait_status(&mut group, "it has three processes", |status| {
+        status["members"][0]["processes"] == 3
+    });
+    assert!(status["members"][0]["resident_bytes"].as_u64() > Some(1_000_000), "{status}");
+    group.signal(Signal::SIGTERM);
+    group.end().code(0);
+}
+
+fn a_command_shows_no_environment(mode: Mode) {
+    let mut group = asked(Group::new(mode))
+        .main("web", Shell("exec sleep 60"))
+        .key("env: {PASSWORD: hunter2}")
+        .arguments(&["--report", "report.json"])
+        .start();
+    wait_running(&mut group);
+    let (_, text) = get(&group, "/v1/status");
+    assert!(text.contains("sleep 60") && !text.contains("hunter2"), "{text}");
+    let path = group.dir().join("report.json");
+    group.signal(Signal::SIGTERM);
+    let report = super::report(&path, |report| report["is_final"] == true).to_string();
+    assert!(report.contains("sleep 60") && !report.contains("hunter2"), "{report}");
+    group.end().code(143);
+}
