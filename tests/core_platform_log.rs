@@ -154,6 +154,15 @@ fn once_out_of_memory_every_later_failure_says_so() {
 }
 
 #[test]
+fn out_of_memory_long_ago_is_said_of_every_later_failure() {
+    let mut story = Story::of("", 0);
+    story.at(9_000, Event::Ends(Ends { out_of_memory: true, ..Ends::default() }));
+    story.end(99_000, WEB, Status::Exited(2)).end(99_010, SIDECAR, Status::SUCCESS).over(99_020);
+    assert_eq!(story.of_member(WEB), ["Exit status 2 (out of memory)"]);
+    assert_eq!(story.of_member(SIDECAR), ["Exit status 0"]);
+}
+
+#[test]
 fn an_exit_with_0_needs_no_memory() {
     let mut story = Story::of("", 0);
     let members = vec![(SIDECAR, Status::Killed(Signal::KILL))];

@@ -183,9 +183,14 @@ fn any_event() -> impl Strategy<Value = Event> {
         (1..=64).prop_filter_map("a signal", Signal::from_number).prop_map(|signal| {
             Event::Signal(Received { signal, sender: Sender::Terminal, main_leader: Leader::Shell })
         }),
-        (prop::collection::vec((any_member(), any_status()), 0..4), 0..3_usize, any::<bool>())
-            .prop_map(|(members, orphans, none_left)| {
-                Event::Ends(Ends { members, orphans, none_left, out_of_memory: false })
+        (
+            prop::collection::vec((any_member(), any_status()), 0..4),
+            0..3_usize,
+            any::<bool>(),
+            any::<bool>()
+        )
+            .prop_map(|(members, orphans, none_left, out_of_memory)| {
+                Event::Ends(Ends { members, orphans, none_left, out_of_memory })
             }),
         prop::collection::vec(any_seen(), 0..4)
             .prop_map(|processes| { Event::Found(Found { processes, ..Found::default() }) }),

@@ -143,15 +143,75 @@ fn ends_that_nobody_can_put_in_order() {
     );
 }
 
+/// These ends, and the container ran out of memory.
+fn out_of_memory(members: &[(MemberId, Status)]) -> Event {
+    Event::Ends(Ends { members: members.to_vec(), out_of_memory: true, ..Ends::default() })
+}
+
+const KILLED: Status = Status::Killed(Signal::KILL);
+
 #[test]
-fn out_of_memory() {
+fn out_of_memory_is_said_of_who_ended_by_it() {
     let mut story = Story::of(PAIR);
-    let members = vec![(SIDECAR, Status::Killed(Signal::KILL))];
-    story.at(
-        9_000,
-        Event::Ends(Ends { members, out_of_memory: true, orphans: 0, none_left: false }),
-    );
+    story.at(9_000, out_of_memory(&[(SIDECAR, KILLED)]));
     story.says("config-server (pid 8) was killed by SIGKILL: out of memory; stopping web");
+
+    let mut story = Story::of(PAIR);
+    story.at(9_000, out_of_memory(&[(WEB, Status::Exited(137))]));
+    story.says(
+        "web (pid 7) exited with 137 (probably out of memory in a child); stopping config-server",
+    );
+
+    // The kernel kills all of a group at once (`memory.oom.group`).
+    let mut story = Story::of(PAIR);
+    story.at(9_000, out_of_memory(&[(SIDECAR, KILLED), (WEB, KILLED)]));
+    story.says(
+        "web (pid 7) was killed by SIGKILL: out of memory; \
+         at the same time config-server was killed by SIGKILL",
+    );
+    story.says(
+        "config-server (pid 8) was killed by SIGKILL: out of memory, together with the first",
+    );
+
+    for (status, expected) in [
+        (Status::Exited(1), "web (pid 7) exited with 1; stopping config-server"),
+        (
+            Status::Killed(Signal::TERM),
+            "web (pid 7) was killed by SIGTERM, not by fateshare; stopping config-server",
+        ),
+    ] {
+        let mut story = Story::of(PAIR);
+        story.at(9_000, out_of_memory(&[(WEB, status)]));
+        story.says(expected);
+    }
+}
+
+#[test]
+fn out_of_memory_may_be_known_before_the_end() {
+    for (end, expected) in [
+        (9_000, "web (pid 7) was killed by SIGKILL: out of memory; stopping config-server"),
+        (11_000, "web (pid 7) was killed by SIGKILL: out of memory; stopping config-server"),
+        (11_001, "web (pid 7) was killed by SIGKILL, not by fateshare; stopping config-server"),
+    ] {
+        let mut story = Story::of(PAIR);
+        story.at(9_000, out_of_memory(&[])).says_nothing();
+        story.at(end, ends(&[(WEB, KILLED)])).says(expected);
+    }
+}
+
+#[test]
+fn out_of_memory_during_the_teardown() {
+    let mut story = Story::of(PAIR);
+    story.at(9_000, ends(&[(WEB, Status::Exited(3))]));
+    story.at(9_100, out_of_memory(&[(SIDECAR, KILLED)]));
+    story.says("config-server (pid 8) was killed by SIGKILL: out of memory");
+
+    // Whom we kill has not died of that.
+    let mut story = Story::of(PAIR);
+    story.at(9_000, ends(&[(WEB, Status::Exited(3))]));
+    story.at(17_999, out_of_memory(&[]));
+    story.at(18_000, Event::Tick).at(18_001, out_of_memory(&[(SIDECAR, KILLED)]));
+    story.says("config-server (pid 8) was killed by SIGKILL after fateshare had sent SIGKILL");
 }
 
 #[test]
@@ -294,6 +354,13 @@ fn the_platforms_description_of_an_end() {
         assert_eq!(exit_description(&story.launch, cause).as_deref(), Some(expected));
         assert_eq!(exit_description(&launch(PAIR), cause), None, "it is for manifests");
     }
+    // Whoever was killed, and whenever that was.
+    let mut story = Story::of(&spec);
+    story.at(9_000, out_of_memory(&[])).at(99_000, ends(&[(WEB, Status::Exited(3))]));
+    let cause = &story.group.verdict().expect("a verdict").cause;
+    let description = exit_description(&story.launch, cause);
+    let expected = "APP/PROC/WEB: Exited with status 3 (out of memory)";
+    assert_eq!(description.as_deref(), Some(expected));
     let mut story = Story::of(&spec);
     let (signal, sender, main_leader) = (Signal::TERM, Sender::Outside, Leader::Program);
     story.at(9_000, Event::Signal(Received { signal, sender, main_leader }));

@@ -130,6 +130,18 @@ fn events() -> Vec<(&'static str, Event)> {
             "Ends(web: exit 3, sidecar: SIGKILL)",
             ends(&[(WEB, Status::Exited(3)), (SIDECAR, Status::Killed(Signal::KILL))]),
         ),
+        (
+            "Ends(web: SIGKILL, out of memory)",
+            Event::Ends(Ends {
+                members: vec![(WEB, Status::Killed(Signal::KILL))],
+                out_of_memory: true,
+                ..Ends::default()
+            }),
+        ),
+        (
+            "Ends(nobody, out of memory)",
+            Event::Ends(Ends { out_of_memory: true, ..Ends::default() }),
+        ),
         ("Ends(an orphan)", Event::Ends(Ends { orphans: 1, ..Ends::default() })),
         ("Ends(nothing left)", Event::Ends(Ends { none_left: true, ..Ends::default() })),
         ("Found(nobody)", Event::Found(Found::default())),

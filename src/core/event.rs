@@ -27,7 +27,7 @@ pub enum Event {
     SpawnFailed(Vec<SpawnFailure>),
     /// fateshare itself got a signal.
     Signal(Received),
-    /// All ends of one wake-up.
+    /// All ends of one wake-up, and whether the container ran out of memory.
     Ends(Ends),
     /// The answer to [`Action::Walk`].
     Found(Found),
@@ -83,7 +83,8 @@ pub struct Ends {
     pub orphans: usize,
     /// Whether the kernel said that we have no child left (`ECHILD`).
     pub none_left: bool,
-    /// Whether the container's count of out-of-memory kills rose in this wake-up.
+    /// Whether the container's count of out-of-memory kills rose since the last wake-up; told also
+    /// where nobody has ended.
     pub out_of_memory: bool,
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::event::{Before, Unhealthy};
 use super::ids::{MemberId, Status};
+use super::out_of_memory::OutOfMemory;
 use super::verdict::{Cause, MemberEnd};
 use crate::spec::{Launch, Platform};
 
@@ -52,7 +53,8 @@ pub(super) fn probed(unhealthy: &Unhealthy) -> String {
 fn member_ended(launch: &Launch, end: &MemberEnd) -> String {
     let mut all = vec![(end.member, end.status)];
     all.extend(&end.together);
-    exits(launch, &all, end.out_of_memory)
+    // Once the container has run out of memory, the platform says it of every failure.
+    exits(launch, &all, end.out_of_memory > OutOfMemory::Never)
 }
 
 /// The failures, joined. One that ended with 0 is a crash too, and the platform does not say whose: we

@@ -62,6 +62,8 @@ pub struct Group {
     pub(super) forwarded: BTreeSet<Signal>,
     /// When we stopped all members and ourselves, if we were not continued yet.
     pub(super) suspended: Option<Moment>,
+    /// When the kernel last killed in this container because its memory was used up.
+    pub(super) out_of_memory: Option<Moment>,
     /// Health and readiness, from the moment when every member runs until the verdict.
     pub(super) checks: [Option<Course>; 2],
     /// There from the verdict on.
@@ -80,6 +82,7 @@ impl Group {
             unreachable: BTreeSet::new(),
             forwarded: BTreeSet::new(),
             suspended: None,
+            out_of_memory: None,
             checks: [None; 2],
             teardown: None,
             plan: Rc::new(plan),
@@ -322,6 +325,7 @@ impl Group {
 
     /// Ends before the verdict: the first that may not be is the verdict.
     fn ended_by_itself(&mut self, now: Moment, ends: &Ends, out: &mut Vec<Action>) {
+        self.note_memory(now, ends);
         let mut own = Vec::with_capacity(ends.members.len());
         for &(member, status) in &ends.members {
             let Some((pid, since)) = self.end_life(member, status) else {
@@ -338,6 +342,7 @@ impl Group {
         let culprit = culprit(&fatal).map(|(member, _)| member);
         let mut end_of_culprit = None;
         for (member, status, pid, lived) in own {
+            let out_of_memory = self.memory_in(now, status);
             let meaning = if culprit == Some(member) {
                 let together =
                     fatal.iter().copied().filter(|(other, _)| *other != member).collect();
@@ -352,7 +357,7 @@ impl Group {
                         Status::Killed(signal)
                             if member == MemberId::MAIN && self.forwarded.contains(&signal)
                     ),
-                    out_of_memory: ends.out_of_memory,
+                    out_of_memory,
                 });
                 EndMeaning::Culprit
             } else if self.may_finish(member, status) {
@@ -360,7 +365,6 @@ impl Group {
             } else {
                 EndMeaning::Together
             };
-            let out_of_memory = ends.out_of_memory;
             let entry = MemberEnded { member, pid, status, lived, meaning, out_of_memory };
             out.push(Action::Record(Happening::Ended(entry)));
         }

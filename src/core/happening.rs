@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::event::{Check, Received, SignalFailure, SpawnFailure, Target};
 use super::ids::{MemberId, Moment, Pid, ProcessKey, Status};
+use super::out_of_memory::OutOfMemory;
 use super::verdict::Verdict;
 use crate::spec::Signal;
 
@@ -116,8 +117,8 @@ pub struct MemberEnded {
     pub lived: Duration,
     /// What its end means.
     pub meaning: EndMeaning,
-    /// Whether the container ran out of memory in the same wake-up.
-    pub out_of_memory: bool,
+    /// What the container's memory has to do with it.
+    pub out_of_memory: OutOfMemory,
 }
 
 /// What the end of a member's leader means to the group.

@@ -36,6 +36,7 @@ mod ids;
 mod jobs;
 mod killing;
 mod opening;
+mod out_of_memory;
 mod outcome;
 mod plan;
 mod platform_log;
@@ -64,6 +65,7 @@ pub use happening::{
 pub use ids::{MemberId, Moment, Pid, ProcessKey, Status};
 pub use killing::{GIVE_UP_AFTER, LEAVE_AFTER, WAVE_EVERY};
 pub use opening::{opening, profile_scripts};
+pub use out_of_memory::{OutOfMemory, RECENTLY};
 pub use outcome::{End, Ending, Outcome};
 pub use plan::{CheckPlan, MemberPlan, Plan};
 pub use platform_log::{Context, Instance, LogLine, PlatformLog, created};

@@ -7,6 +7,7 @@ use super::event::{Before, Check};
 use super::exit_description::{description, go, probed};
 use super::happening::{EndMeaning, Happening, MemberEnded};
 use super::ids::{MemberId, Status};
+use super::out_of_memory::OutOfMemory;
 use super::outcome::Ending;
 use super::restart::crash_count;
 use super::verdict::Cause;
@@ -130,7 +131,7 @@ impl PlatformLog {
     }
 
     fn ended(&mut self, launch: &Launch, end: &MemberEnded) -> LogLine {
-        self.out_of_memory |= end.out_of_memory;
+        self.out_of_memory |= end.out_of_memory > OutOfMemory::Never;
         let mut text = format!("Exit status {}", end.status.code());
         if end.meaning == EndMeaning::Forced {
             let grace = go(launch.grace_period);

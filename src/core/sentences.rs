@@ -9,6 +9,7 @@ use super::happening::{
     Why,
 };
 use super::ids::{MemberId, Status};
+use super::out_of_memory::OutOfMemory;
 use super::time::span;
 use super::verdict::{Cause, MemberEnd};
 use crate::spec::{CommandForm, Launch, Signal};
@@ -134,6 +135,16 @@ fn process(straggler: &Straggler) -> String {
     }
 }
 
+/// What is said where memory is the reason for an end: its own, or a child's.
+fn memory(status: Status, out_of_memory: OutOfMemory) -> Option<&'static str> {
+    match status {
+        _ if out_of_memory != OutOfMemory::Reason => None,
+        Status::Killed(Signal::KILL) => Some(": out of memory"),
+        Status::Exited(137) => Some(" (probably out of memory in a child)"),
+        _ => None,
+    }
+}
+
 struct Writer<'a> {
     launch: &'a Launch,
 }
@@ -222,7 +233,8 @@ impl Writer<'_> {
             EndMeaning::Stopped => (Importance::Info, ""),
             EndMeaning::Forced => (Importance::Info, " after fateshare had sent SIGKILL"),
         };
-        let text = format!("{name} (pid {}) {}{note}", end.pid, end.status);
+        let why = memory(end.status, end.out_of_memory).unwrap_or_default();
+        let text = format!("{name} (pid {}) {}{why}{note}", end.pid, end.status);
         Some(Line { importance, text })
     }
 
@@ -326,12 +338,9 @@ impl Writer<'_> {
     fn why(&self, end: &MemberEnd) -> String {
         let shell = self.form(end.member) != CommandForm::List;
         match end.status {
-            Status::Killed(Signal::KILL) if end.out_of_memory => ": out of memory".to_owned(),
+            status if let Some(why) = memory(status, end.out_of_memory) => why.to_owned(),
             Status::Killed(_) if end.forwarded => ", which fateshare had forwarded".to_owned(),
             Status::Killed(_) => ", not by fateshare".to_owned(),
-            Status::Exited(137) if end.out_of_memory => {
-                " (probably out of memory in a child)".to_owned()
-            }
             Status::Exited(127) if shell => " (its shell found no such command)".to_owned(),
             Status::Exited(126) if shell => " (its shell could not execute the command)".to_owned(),
             Status::Exited(code) if self.form(end.member) == CommandForm::Shell => {

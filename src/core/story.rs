@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::event::{Before, Check};
 use super::happening::{Decided, EndMeaning, GraceOver, Happening, Over, Straggler};
 use super::ids::{MemberId, Moment, Pid, Status};
+use super::out_of_memory::OutOfMemory;
 use super::sentences::from;
 use super::verdict::Cause;
 use crate::spec::{Launch, Signal};
@@ -54,7 +55,7 @@ pub struct MemberEnding {
     pub status: Status,
     /// What that meant to the group.
     pub meaning: EndMeaning,
-    /// Whether the container ran out of memory just then.
+    /// Whether the reason was that the container's memory was used up.
     pub out_of_memory: bool,
 }
 
@@ -103,7 +104,8 @@ impl Story {
             Happening::Ready => self.readiness = CheckStory::Passes,
             Happening::NotReady(why) => self.readiness = CheckStory::Fails(why.clone()),
             Happening::Ended(end) => {
-                let (status, meaning, out_of_memory) = (end.status, end.meaning, end.out_of_memory);
+                let (status, meaning) = (end.status, end.meaning);
+                let out_of_memory = end.out_of_memory == OutOfMemory::Reason;
                 let ending = MemberEnding { at, status, meaning, out_of_memory };
                 self.of(end.member, |it| it.ended = Some(ending));
             }

@@ -274,6 +274,7 @@ impl Group {
         meaning: EndMeaning,
         out: &mut Vec<Action>,
     ) {
+        self.note_memory(now, ends);
         for &(member, status) in &ends.members {
             let Some((pid, since)) = self.end_life(member, status) else {
                 continue;
@@ -283,7 +284,7 @@ impl Group {
                 teardown.denied.remove(&pid);
             }
             let lived = now.since(since);
-            let out_of_memory = ends.out_of_memory;
+            let out_of_memory = self.memory_in(now, status);
             let entry = MemberEnded { member, pid, status, lived, meaning, out_of_memory };
             out.push(Action::Record(Happening::Ended(entry)));
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::event::{Received, SpawnFailure, Unhealthy};
 use super::ids::{MemberId, Moment, Pid, Status};
+use super::out_of_memory::OutOfMemory;
 
 /// Why the group ended. Latched once; nothing that comes later changes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,8 +48,8 @@ pub struct MemberEnd {
     pub together: Vec<(MemberId, Status)>,
     /// Whether the signal that killed it was one that fateshare had forwarded.
     pub forwarded: bool,
-    /// Whether the container ran out of memory in the same wake-up.
-    pub out_of_memory: bool,
+    /// What the container's memory has to do with it.
+    pub out_of_memory: OutOfMemory,
 }
 
 /// The culprit among members that ended in one wake-up: death by signal before non-zero before 0,

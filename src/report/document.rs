@@ -177,7 +177,7 @@ pub struct EndRow {
     pub status: Value,
     /// What it meant: `culprit`, `together`, `finished`, `stopped` or `forced`.
     pub meaning: String,
-    /// Whether the container ran out of memory just then.
+    /// Whether the reason was that the container's memory was used up.
     pub out_of_memory: bool,
 }
 

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Entry, millis};
 use crate::core::{
-    Cause, Check, EndMeaning, GraceOver, Happening, MemberEnded, MemberId, NotForwarded, Over,
-    Sender, SpawnFailureKind, Status, Straggler, Target, Unhealthy, Verdict, Why, render,
-    timestamp,
+    Cause, Check, EndMeaning, GraceOver, Happening, MemberEnded, MemberId, NotForwarded,
+    OutOfMemory, Over, Sender, SpawnFailureKind, Status, Straggler, Target, Unhealthy, Verdict,
+    Why, render, timestamp,
 };
 use crate::spec::Launch;
 
@@ -212,7 +212,7 @@ impl Names<'_> {
             "status": status(end.status),
             "lived_ms": millis(end.lived),
             "meaning": meaning(end.meaning),
-            "out_of_memory": end.out_of_memory,
+            "out_of_memory": end.out_of_memory == OutOfMemory::Reason,
         })
     }
 
