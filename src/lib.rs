@@ -46,6 +46,10 @@
 //! [`core::Action::Probe`], `run::probes` asks beside the loop, and what [`health`] has found comes
 //! back as [`core::Event::Probed`] in the wake-up that takes it, behind signals and ends.
 //!
+//! What the kernel counts of our memory (`sys::cgroup`) comes with the ends, as [`core::Ends`]: it is
+//! read behind them in each wake-up, and in control groups of version 2 a change of it is a wake-up.
+//! Whether an end is that kill's doing the core decides.
+//!
 //! # Who asks
 //!
 //! Everything that happens goes to the [`status::Board`], which the event list is on. The server answers from
@@ -74,7 +78,7 @@
 //! Every system call goes through the seam in `sys`, where a test build makes any of them fail. A
 //! failure comes back as an event or as an error before anything is started. What we can do without
 //! is done without: `close_range`, pidfds, shared clones, lists of children, `/proc`, a writing
-//! thread. What we cannot, such as reaping, is [`core::Event::OwnFailure`], a verdict like others.
+//! thread, control groups. What we cannot, such as reaping, is [`core::Event::OwnFailure`], a verdict like others.
 
 pub mod check;
 pub mod cli;

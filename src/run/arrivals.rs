@@ -3,6 +3,7 @@
 use super::perform::Shell;
 use crate::core::{Ends, Event, Leader, MemberId, Received, Sender};
 use crate::spec::{CommandForm, Signal};
+use crate::sys::cgroup::Memory;
 use crate::sys::procfs;
 use crate::sys::reap::{Reaped, reap};
 
@@ -39,8 +40,18 @@ impl Shell<'_> {
         }
     }
 
+    /// What there is to tell of ends, and of memory that was used up; also says what went wrong.
+    pub(super) fn take_ends(&mut self, may_be_some: bool) -> (Ends, Option<String>) {
+        let (mut ends, failure) = if may_be_some { self.reap() } else { (Ends::default(), None) };
+        // Behind the reaping: the kernel counts first and kills then. And in every wake-up: in control
+        // groups of version 1 nothing else tells of those who are not ours to reap, and with a count
+        // from long ago the next SIGKILL would be mistaken for one of those.
+        ends.out_of_memory = self.memory.as_mut().is_some_and(Memory::has_killed);
+        (ends, failure)
+    }
+
     /// Reaps what has ended, in parts if it is very much; also says what went wrong.
-    pub(super) fn reap(&mut self) -> (Ends, Option<String>) {
+    fn reap(&mut self) -> (Ends, Option<String>) {
         let mut ends = Ends::default();
         let (mut count, mut failure) = (0, None);
         while count < REAPS_AT_ONCE {

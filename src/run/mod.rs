@@ -27,6 +27,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::core::{self, Group, Instance, JobControl, MemberId, Outcome, Plan, SpawnFailure};
 use crate::spec::{Launch, Member};
 use crate::status::Board;
+use crate::sys::cgroup::Memory;
 use crate::sys::output::Which;
 use crate::sys::process::{self, Role};
 use crate::sys::signals::{self, Signals};
@@ -173,7 +174,9 @@ fn live(
     signals::unblock_all().context("cannot unblock signals")?;
     let terminal = Terminal::find();
     let (probes, answers) = Probes::new(launch);
-    let waiter = Waiter::new(&signals, terminal, answers).context("cannot make the event loop")?;
+    let memory = find_memory();
+    let waiter = Waiter::new(&signals, terminal, memory.as_ref(), answers)
+        .context("cannot make the event loop")?;
     let spawner = Spawner::new().context("cannot make a stack for new processes")?;
 
     let mut session = Session::find();
@@ -206,6 +209,7 @@ fn live(
             inherited,
             signals,
             spawner,
+            memory,
             history: History::new(
                 voice,
                 style.format,
@@ -225,4 +229,21 @@ fn live(
     let longest = if relayed { left } else { left.min(LONGEST_FLUSH) };
     voice.finish(longest.max(LEAST_FLUSH), relayed);
     Ok(shell.outcome(code))
+}
+
+/// The control group that our memory is charged to. Without one it is never said that the memory was used
+/// up, and nothing else is lost.
+fn find_memory() -> Option<Memory> {
+    match Memory::find() {
+        Ok(memory) => {
+            let limit =
+                memory.limit().map_or("no limit".to_owned(), |it| format!("limit {it} bytes"));
+            tracing::debug!("memory: {limit}; kills are counted in {}", memory.path().display());
+            Some(memory)
+        }
+        Err(error) => {
+            tracing::debug!("cannot tell who is killed because memory is used up: {error}");
+            None
+        }
+    }
 }

@@ -13,11 +13,12 @@ use super::prepare::{self, Prepared};
 use super::probes::{Answered, Probes};
 use super::profile::Scripts;
 use crate::core::{
-    Action, Answer, Event, Group, MemberId, Moment, OVERSLEPT, Outcome, Pid, Received, Sender,
-    SignalFailure, SpawnFailure, State, Stopped, Target,
+    Action, Answer, Ends, Event, Group, MemberId, Moment, OVERSLEPT, Outcome, Pid, Received,
+    Sender, SignalFailure, SpawnFailure, State, Stopped, Target,
 };
 use crate::spec::{Launch, Signal};
 use crate::status::Board;
+use crate::sys::cgroup::Memory;
 use crate::sys::descendants::{self, Known};
 use crate::sys::descriptors::Limit;
 use crate::sys::privileges::Change;
@@ -47,6 +48,7 @@ pub(super) struct Means {
     pub(super) inherited: Inherited,
     pub(super) signals: Signals,
     pub(super) spawner: Spawner,
+    pub(super) memory: Option<Memory>,
     pub(super) history: History,
     pub(super) board: Board,
     /// When the group's clock began.
@@ -61,6 +63,8 @@ pub(super) struct Shell<'a> {
     pub(super) signals: Signals,
     pub(super) spawner: Spawner,
     pub(super) inherited: Inherited,
+    /// What the kernel counts of this container's memory, where it does.
+    pub(super) memory: Option<Memory>,
     /// The profile scripts, while they run.
     pub(super) scripts: Option<Scripts>,
     /// Their process group, once it was told to stop.
@@ -92,23 +96,23 @@ pub(super) struct Shell<'a> {
 
 impl<'a> Shell<'a> {
     pub(super) fn new(launch: &'a Launch, group: Group, means: Means) -> Self {
-        let Means { around, jobs, outputs, probes, inherited, signals, spawner, .. } = means;
         Self {
             launch: Cow::Borrowed(launch),
             group,
-            around,
-            signals,
-            spawner,
-            inherited,
+            around: means.around,
+            signals: means.signals,
+            spawner: means.spawner,
+            inherited: means.inherited,
+            memory: means.memory,
             scripts: None,
             told_scripts: None,
             prepared: Vec::new(),
             leaders: BTreeMap::new(),
             pids: vec![None; launch.members.len()],
             ended: Vec::new(),
-            jobs,
-            outputs,
-            probes,
+            jobs: means.jobs,
+            outputs: means.outputs,
+            probes: means.probes,
             answered: Vec::new(),
             history: means.history,
             board: means.board,
@@ -184,21 +188,20 @@ impl<'a> Shell<'a> {
             self.tell(event);
         }
         // After the verdict the last child may go without a SIGCHLD of its own: ask each time.
-        if child || self.unreaped || self.group.state() >= State::Stopping {
-            let (ends, failure) = self.reap();
-            if self.unreaped && self.group.state() >= State::Running {
-                // A storm of forks leaves us a hundredth of the processor, and us alone to end it.
-                go_first();
-            }
-            if !ends.members.is_empty() || ends.orphans > 0 || ends.none_left {
-                self.tell(Event::Ends(ends));
-            }
-            if let Some(failure) = failure {
-                self.fail(failure);
-            }
-            if let Some(event) = self.scripts_ended() {
-                self.tell(event);
-            }
+        let may_be_some = child || self.unreaped || self.group.state() >= State::Stopping;
+        let (ends, failure) = self.take_ends(may_be_some);
+        if self.unreaped && self.group.state() >= State::Running {
+            // A storm of forks leaves us a hundredth of the processor, and us alone to end it.
+            go_first();
+        }
+        if ends != Ends::default() {
+            self.tell(Event::Ends(ends));
+        }
+        if let Some(failure) = failure {
+            self.fail(failure);
+        }
+        if let Some(event) = self.scripts_ended() {
+            self.tell(event);
         }
         for (check, answer) in std::mem::take(&mut self.answered) {
             let passed = !matches!(answer, Answer::Failed(_));
@@ -253,11 +256,9 @@ impl<'a> Shell<'a> {
                 if child {
                     events.extend(self.jobs.main_stopped(self.main()));
                 }
-                if child || self.unreaped {
-                    let (ends, failure) = self.reap();
-                    events.push_back(Event::Ends(ends));
-                    events.extend(failure.map(Event::OwnFailure));
-                }
+                let (ends, failure) = self.take_ends(child || self.unreaped);
+                events.push_back(Event::Ends(ends));
+                events.extend(failure.map(Event::OwnFailure));
                 events.push_back(Event::Proceed);
             }
             Action::Forward(signal) => {

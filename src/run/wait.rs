@@ -1,9 +1,12 @@
-//! Waiting: for a signal, a hang-up of the terminal, an answer to a health check, or the core's next
-//! timer, and nothing else.
+//! Waiting: for a signal, a hang-up of the terminal, an answer to a health check, a count of kills for
+//! lack of memory, or the core's next timer, and nothing else.
 
-use std::future::poll_fn;
+use std::fs::File;
+use std::future::{pending, poll_fn};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::perform::{Shell, Slept};
 use super::probes::Answered;
 use crate::status::server::Server;
+use crate::sys::cgroup::Memory;
 use crate::sys::signals::Signals;
 use crate::sys::terminal::Terminal;
 
@@ -34,6 +38,8 @@ pub(super) struct Waiter {
     socket: UnixStream,
     /// The terminal, until it is hung up.
     terminal: Option<AsyncFd<OwnedFd>>,
+    /// What the kernel says of our memory.
+    memory: Option<AsyncFd<Rc<File>>>,
     answers: UnboundedReceiver<Answered>,
 }
 
@@ -41,6 +47,7 @@ pub(super) struct Waiter {
 #[derive(Debug)]
 enum Woken {
     Signalled,
+    Counted,
     HungUp,
     Answered(Answered),
 }
@@ -49,6 +56,7 @@ impl Waiter {
     pub(super) fn new(
         signals: &Signals,
         terminal: Option<Terminal>,
+        memory: Option<&Memory>,
         answers: UnboundedReceiver<Answered>,
     ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
@@ -63,18 +71,25 @@ impl Waiter {
             tracing::warn!("cannot watch the terminal for a hang-up: {error}");
             None
         });
+        let watched = memory.and_then(Memory::to_watch).map(watch);
+        let memory = watched.transpose().unwrap_or_else(|error| {
+            // Then it is looked at when there are ends.
+            tracing::debug!("cannot watch the count of out-of-memory kills: {error}");
+            None
+        });
         drop(inside);
-        Ok(Self { runtime, socket, terminal, answers })
+        Ok(Self { runtime, socket, terminal, memory, answers })
     }
 
     /// Goes on until the group is over; gives the exit code. Whoever asks meanwhile is answered.
     pub(super) fn until_over(mut self, shell: &mut Shell<'_>, server: Server) -> u8 {
-        let (socket, terminal) = (&self.socket, &mut self.terminal);
-        self.runtime.block_on(async {
+        let Self { runtime, socket, terminal, memory, answers } = &mut self;
+        let mut sources = Sources { socket, terminal, memory, answers };
+        runtime.block_on(async {
             let open = server.open().inspect_err(|error| {
                 tracing::warn!("nobody can ask for the status: {error}");
             });
-            let code = steps(socket, terminal, &mut self.answers, shell).await;
+            let code = steps(&mut sources, shell).await;
             if let Ok(open) = open {
                 open.close().await;
             }
@@ -83,12 +98,15 @@ impl Waiter {
     }
 }
 
-async fn steps(
-    socket: &UnixStream,
-    terminal: &mut Option<AsyncFd<OwnedFd>>,
-    answers: &mut UnboundedReceiver<Answered>,
-    shell: &mut Shell<'_>,
-) -> u8 {
+/// What wakes us.
+struct Sources<'a> {
+    socket: &'a UnixStream,
+    terminal: &'a mut Option<AsyncFd<OwnedFd>>,
+    memory: &'a mut Option<AsyncFd<Rc<File>>>,
+    answers: &'a mut UnboundedReceiver<Answered>,
+}
+
+async fn steps(sources: &mut Sources<'_>, shell: &mut Shell<'_>) -> u8 {
     let mut slept = None;
     loop {
         // What came before the first wait has made the socket readable too: look, then sleep.
@@ -100,17 +118,18 @@ async fn steps(
         let until = shell.next_timer();
         let woken = match until {
             Some(until) => {
-                let woken = woken(socket, terminal.as_ref(), answers);
+                let woken = woken(sources);
                 timeout(until.since(since), woken).await.unwrap_or(Ok(Woken::Signalled))
             }
-            None => woken(socket, terminal.as_ref(), answers).await,
+            None => woken(sources).await,
         };
         slept = until.map(|until| Slept { since, until });
         match woken {
-            Ok(Woken::Signalled) => {}
+            // Every wake-up looks at the signals, and at the count.
+            Ok(Woken::Signalled | Woken::Counted) => {}
             Ok(Woken::Answered(answered)) => shell.answered(answered),
             Ok(Woken::HungUp) => {
-                *terminal = None;
+                *sources.terminal = None;
                 shell.hung_up();
             }
             Err(error) => {
@@ -122,19 +141,19 @@ async fn steps(
     }
 }
 
-/// Nothing but a hang-up wakes us: what is typed is main's.
-#[expect(deprecated, reason = "its successor asks for a promise that an OwnedFd keeps by itself")]
-fn watch(terminal: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(terminal, Interest::PRIORITY)
+/// Of the terminal nothing but a hang-up wakes us: what is typed is main's. Of the memory nothing but a
+/// change: its file can always be read.
+#[expect(deprecated, reason = "its successor asks for a promise that an OwnedFd or a File keeps")]
+fn watch<T: AsRawFd>(file: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(file, Interest::PRIORITY)
 }
 
-/// Until a signal has come, an answer, or the terminal is gone. The socket is emptied before the signals are
-/// taken: one that comes in between wakes us again.
-async fn woken(
-    socket: &UnixStream,
-    terminal: Option<&AsyncFd<OwnedFd>>,
-    answers: &mut UnboundedReceiver<Answered>,
-) -> io::Result<Woken> {
+/// Until a signal has come, an answer, a change of the memory's count, or the terminal is gone. The
+/// socket is emptied before the signals are taken: one that comes in between wakes us again.
+async fn woken(sources: &mut Sources<'_>) -> io::Result<Woken> {
+    let Sources { socket, terminal, memory, answers } = sources;
+    let (terminal, memory) = (terminal.as_ref(), memory.as_ref());
+    let mut counted = pin!(counted(memory));
     let woken = poll_fn(|context| {
         if terminal.is_some_and(|terminal| is_hung_up(terminal, context)) {
             return Poll::Ready(Ok(Woken::HungUp));
@@ -142,11 +161,26 @@ async fn woken(
         if let Poll::Ready(Some(answered)) = answers.poll_recv(context) {
             return Poll::Ready(Ok(Woken::Answered(answered)));
         }
-        socket.poll_read_ready(context).map_ok(|()| Woken::Signalled)
+        if let Poll::Ready(signalled) = socket.poll_read_ready(context) {
+            return Poll::Ready(signalled.map(|()| Woken::Signalled));
+        }
+        counted.as_mut().poll(context).map(|()| Ok(Woken::Counted))
     });
     let woken = woken.await?;
     while socket.try_read(&mut [0; 256]).is_ok_and(|read| read > 0) {}
     Ok(woken)
+}
+
+/// Until the kernel has counted something of the memory. The look at the count, which has it told again,
+/// comes behind this: a change in between is seen there.
+async fn counted(memory: Option<&AsyncFd<Rc<File>>>) {
+    match memory {
+        Some(memory) => match memory.ready(Interest::PRIORITY).await {
+            Ok(mut guard) => guard.clear_ready(),
+            Err(_) => pending().await,
+        },
+        None => pending().await,
+    }
 }
 
 fn is_hung_up(terminal: &AsyncFd<OwnedFd>, context: &mut Context<'_>) -> bool {

@@ -6,6 +6,7 @@
 //! until the child has executed its program; looking at files is as slow as they are.
 
 pub mod apart;
+pub mod cgroup;
 mod child;
 pub mod clock;
 pub mod descendants;

@@ -10,8 +10,13 @@
 //! | `kill_wave:pretend` | every call of that name does nothing and says that it worked |
 //!
 //! The names of the calls that were made to fail are written to `$FATESHARE_FAIL_LOG`, a line each.
+//!
+//! There too `$FATESHARE_CGROUP_FILES` is a folder that stands for `/` where our control group is looked
+//! for: it has `proc/self/cgroup`, `proc/self/mountinfo` and the files below the mounts that this names,
+//! as another machine has them.
 
 use std::io;
+use std::path::PathBuf;
 
 use nix::libc::c_int;
 
@@ -52,6 +57,22 @@ pub(super) fn checked(name: &'static str, make: impl FnOnce() -> c_int) -> io::R
     match raw(name, make) {
         -1 => Err(io::Error::last_os_error()),
         result => Ok(result),
+    }
+}
+
+/// Where a file about control groups is: where it says, unless a test has it elsewhere.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub(super) fn path(real: PathBuf) -> PathBuf {
+    real
+}
+
+/// Where a file about control groups is: where it says, unless a test has it elsewhere.
+#[cfg(debug_assertions)]
+pub(super) fn path(real: PathBuf) -> PathBuf {
+    match (std::env::var_os("FATESHARE_CGROUP_FILES"), real.strip_prefix("/")) {
+        (Some(folder), Ok(below)) => PathBuf::from(folder).join(below),
+        _ => real,
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+use crate::support::cgroups::NAMESPACE;
 use crate::support::{Argv, Ended, Group, Mode, Shell, cannot_run};
 
 /// What a call fails with: EPERM, EIO, ENOMEM, EMFILE, ENOSYS, EINTR.
@@ -38,7 +39,9 @@ struct Scene {
 
 /// A member ends; another leaves a daemon behind; all stop when they are told.
 fn orderly(group: Group) -> Group {
+    // Not every machine has such files.
     group
+        .recorded(&NAMESPACE)
         .main("web", "child [ daemon session exit-on=TERM:0 wait ] exit-on=TERM:0 wait")
         .sidecar("config-server", "exit-on=TERM:0 wait")
         .sidecar("last", "sleep=60 exit=3")

@@ -21,6 +21,7 @@ mod killed;
 mod launcher;
 mod load;
 mod local;
+mod out_of_memory;
 mod output;
 mod outside;
 mod profile;

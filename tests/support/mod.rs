@@ -5,6 +5,7 @@
 //! the test: every process of the group carries a unique mark in its environment, and whoever has
 //! it at the end is killed and named.
 
+pub(crate) mod cgroups;
 pub(crate) mod group;
 pub(crate) mod host;
 pub(crate) mod proc;
