@@ -36,6 +36,7 @@
 //! | `forward=SIG [ NAME WORD.. ]` | start a child, pass the signal on to it, end with its code |
 //! | `chain=LINKS:MS` | after MS milliseconds start a successor in its own session that takes SIGTERM; end |
 //! | `again=NAME` | the next process gets the number that NAME had (in a PID namespace of our own) |
+//! | `eat` | take one piece of memory after the other and use it, until killed for it |
 //! | `refuse=CALL,..` | from now on these system calls fail with EPERM |
 //! | `exec PROGRAM ARG..` | become this program |
 
@@ -253,6 +254,7 @@ impl Actor {
                 return Flow::Break(0);
             }
             "again" => self.repeat_number_of(word.value),
+            "eat" => eat(),
             "refuse" => refuse(word.value),
             "exec" => {
                 let (program, args) = word.inner.split_first().expect("a program");
@@ -394,6 +396,16 @@ impl Actor {
             }
             passed = came;
         }
+    }
+}
+
+/// Takes memory without end, and uses it: what is only promised is not charged to anybody.
+fn eat() -> ! {
+    const PIECE: usize = 1 << 20;
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(vec![1_u8; PIECE]);
+        std::hint::black_box(&eaten);
     }
 }
 
