@@ -169,12 +169,13 @@ fn live(
     let counted = window::counted(voice, launch, style.format);
     let board = Board::new(launch, settings.outside.commands.clone(), begin, counted);
     let server = window::open(&settings.outside, &mut inherited, &board)?;
-    let recorder = Recorder::new(&settings.outside, &board, role, style.format);
+    let memory = find_memory();
+    let limit_of_memory = memory.as_ref().and_then(Memory::limit);
+    let recorder = Recorder::new(&settings.outside, &board, (role, style.format, limit_of_memory));
     let signals = Signals::catch(&core::wanted(&launch.stop_on)).context("cannot catch signals")?;
     signals::unblock_all().context("cannot unblock signals")?;
     let terminal = Terminal::find();
     let (probes, answers) = Probes::new(launch);
-    let memory = find_memory();
     let waiter = Waiter::new(&signals, terminal, memory.as_ref(), answers)
         .context("cannot make the event loop")?;
     let spawner = Spawner::new().context("cannot make a stack for new processes")?;

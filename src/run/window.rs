@@ -189,7 +189,11 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new(outside: &Outside, board: &Board, role: Role, format: Format) -> Self {
+    pub(super) fn new(
+        outside: &Outside,
+        board: &Board,
+        (role, format, memory_limit_bytes): (Role, Format, Option<u64>),
+    ) -> Self {
         let wanted = outside.report.is_some();
         let environment = Environment {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -205,7 +209,7 @@ impl Recorder {
                 Format::CloudFoundry => "cf",
             }
             .to_owned(),
-            memory_limit_bytes: None,
+            memory_limit_bytes,
         };
         let plain = matches!(format, Format::Raw | Format::Text);
         Self {
