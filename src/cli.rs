@@ -309,7 +309,8 @@ pub struct Run {
     #[arg(
         long,
         value_name = "ADDR:PORT",
-        help = "Serve /livez, /readyz and /metrics over HTTP there, such as 0.0.0.0:9090, or :9090 for that"
+        help = "Serve /livez, /readyz and /metrics over HTTP there, such as 0.0.0.0:9090; :9090 is every \
+                address"
     )]
     pub listen: Option<String>,
 

@@ -139,7 +139,7 @@ fn outside(args: &cli::Run) -> Result<Outside> {
     };
     let listen = match setting(args.listen.as_deref(), "FATESHARE_LISTEN")? {
         Some((text, from)) => {
-            let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.clone() };
+            let whole = if text.starts_with(':') { format!("[::]{text}") } else { text.clone() };
             let address = whole.parse::<SocketAddr>().map_err(|_| {
                 anyhow!(
                     "{from}: {text:?} is no address with a port, such as 0.0.0.0:9090 or [::1]:9090"

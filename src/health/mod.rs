@@ -103,7 +103,7 @@ impl Question {
 }
 
 /// Whether this machine has no such address at all, as without IPv6: not a server's answer.
-fn is_missing(error: &io::Error) -> bool {
+pub fn is_missing(error: &io::Error) -> bool {
     use io::ErrorKind as K;
     /// It has no kind of its own.
     const EAFNOSUPPORT: i32 = 97;

@@ -3,13 +3,14 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
 use super::inherited::Inherited;
+use crate::health::is_missing;
 use crate::report::document::{Environment, LogRow};
 use crate::report::timeline::{Letters, Look, picture};
 use crate::spec::Launch;
@@ -139,10 +140,19 @@ fn socket(choice: &SocketChoice, runtime_dir: Option<&Path>) -> Result<Option<So
     }
 }
 
+/// IPv6's "any address" takes IPv4 connections too; where there is no IPv6 it means IPv4's.
 fn listen(address: SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address);
+    let any_v6 = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let any_v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    let listener = match TcpListener::bind(address) {
+        Err(error) if any_v6 && is_missing(&error) => TcpListener::bind(any_v4),
+        bound => bound,
+    };
     let listener = listener.with_context(|| format!("--listen: cannot listen at {address}"))?;
     listener.set_nonblocking(true).context("--listen: cannot listen without waiting")?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!("probes and metrics at http://{address}");
+    }
     Ok(listener)
 }
 

@@ -74,6 +74,8 @@ pub struct Socket {
     pub place: Place,
     /// Held while it is ours; with its path.
     lock: Option<(File, PathBuf)>,
+    /// A directory that was made for it.
+    dir: Option<PathBuf>,
 }
 
 /// Why a place cannot be had.
@@ -101,7 +103,7 @@ impl Socket {
                     io::ErrorKind::AddrInUse => Taken::Live,
                     _ => Taken::Error(error),
                 })?;
-                Ok(Self { listener, place: place.clone(), lock: None })
+                Ok(Self { listener, place: place.clone(), lock: None, dir: None })
             }
         }
     }
@@ -118,7 +120,7 @@ impl Socket {
             Ok(listener)
         });
         match listener {
-            Ok(listener) => Ok(Self { listener, place, lock: Some((lock, lock_path)) }),
+            Ok(listener) => Ok(Self { listener, place, lock: Some((lock, lock_path)), dir: None }),
             Err(error) => {
                 let _ = fs::remove_file(&lock_path);
                 Err(Taken::Error(error))
@@ -139,14 +141,13 @@ impl Socket {
             if path.as_os_str().len() > LONGEST_PATH {
                 continue;
             }
-            match Self::at_path(&path) {
-                Ok(socket) => return Ok(socket),
-                Err(Taken::Live) => {
-                    if let Ok(socket) = Self::beside(&path) {
-                        return Ok(socket);
-                    }
-                }
-                Err(Taken::Error(_)) => {}
+            let socket = match Self::at_path(&path) {
+                Err(Taken::Live) => Self::beside(&path),
+                socket => socket,
+            };
+            if let Ok(mut socket) = socket {
+                socket.dir = (dir == own_dir).then(|| own_dir.clone());
+                return Ok(socket);
             }
         }
         let name = format!("{ABSTRACT}-{}-{}", process_namespace(), process::own_pid());
@@ -172,6 +173,10 @@ impl Drop for Socket {
         // Behind the socket: whoever has the lock finds nothing there.
         if let Some((_, path)) = &self.lock {
             let _ = seam::call("unlink_socket", || fs::remove_file(path));
+        }
+        // Others may have theirs there.
+        if let Some(dir) = &self.dir {
+            let _ = seam::call("rmdir_socket", || fs::remove_dir(dir));
         }
     }
 }

@@ -223,6 +223,10 @@ fn what_fails_there_ends_nothing() {
         let group = Group::new(Mode::Ordinary).main("web", Shell("exit 3"));
         let group = group.without_env("FATESHARE_SOCKET").failing("mkdir_socket:13");
         group.run_by_nobody("").start().end().code(3).silent_about("no socket can be made");
+        // One that cannot be removed stays, and is no harm.
+        let group = Group::new(Mode::Ordinary).main("web", Shell("exit 3"));
+        let group = group.without_env("FATESHARE_SOCKET").failing("rmdir_socket:13");
+        group.run_by_nobody("").start().end().code(3);
     }
 
     // Where there is none at all it is said, once, and nothing else changes.
