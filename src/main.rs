@@ -211,7 +211,7 @@ fn timeline(args: &cli::Timeline) -> Result<u8> {
         if file == Path::new("-") {
             print(&page)?;
         } else {
-            let write = || files::replace(file, page.as_bytes());
+            let write = || files::replace(file, page.as_bytes(), &|| true);
             let written = signals::interruptible(write).context("cannot catch signals")?;
             written.with_context(|| format!("--html: {}", file.display()))?;
         }

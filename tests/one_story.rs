@@ -9,7 +9,7 @@ use std::time::Duration;
 use fateshare::core::{
     Action, Answer, Cause, Check, Ends, Event, Found, Group, Happening, JobControl, Leader,
     MemberId, Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen, Sender, SignalFailure,
-    SpawnFailure, SpawnFailureKind, State, Status, exit_description, render,
+    SpawnFailure, SpawnFailureKind, State, Status, exit_description, render, short_cause,
 };
 use fateshare::report::document::{Environment, Facts, LogRow, Report, Used};
 use fateshare::report::timeline::{Letters, Look, picture, story};
@@ -79,7 +79,8 @@ impl Life {
             match action {
                 Action::Record(happening) => {
                     let since_1970 = Duration::from_secs(1_795_000_000) + self.now.since_start();
-                    self.entries.push(Entry { at: self.now, since_1970, happening });
+                    let seq = self.entries.len() as u64;
+                    self.entries.push(Entry { seq, at: self.now, since_1970, happening });
                 }
                 Action::End(code) => self.code = Some(code),
                 _ => {}
@@ -168,6 +169,9 @@ impl Life {
         assert_eq!(again, report);
 
         let mut text = format!("verdict: {verdict}\nexit code: {code}\n");
+        let short = short_cause(&self.launch, &decided.verdict.cause);
+        assert_eq!(short.contains("out of memory"), verdict.contains("out of memory"), "{short}");
+        let _ = writeln!(text, "while it stops: {short}");
         let _ = writeln!(text, "Cloud Foundry: {}", description.as_deref().unwrap_or("(nothing)"));
         let _ = writeln!(text, "\n--- termination message\n{message}");
         let _ = writeln!(text, "--- timeline\n{drawn}");

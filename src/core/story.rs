@@ -178,7 +178,14 @@ pub fn short_cause(launch: &Launch, cause: &Cause) -> String {
     let name =
         |member: MemberId| launch.members.get(member.index()).map_or("?", |it| it.name.as_str());
     match cause {
-        Cause::MemberEnded(end) => format!("{} {}", name(end.member), end.status),
+        Cause::MemberEnded(end) => {
+            let why = match (end.out_of_memory, end.status) {
+                (OutOfMemory::Reason, Status::Killed(_)) => ": out of memory",
+                (OutOfMemory::Reason, Status::Exited(_)) => ": probably out of memory in a child",
+                (OutOfMemory::Never | OutOfMemory::Unrelated, _) => "",
+            };
+            format!("{} {}{why}", name(end.member), end.status)
+        }
         Cause::StopRequest(request) => format!("{} {}", request.signal, from(&request.sender)),
         Cause::CannotStart(failures) => {
             let name = failures.first().map_or("?", |failure| name(failure.member));

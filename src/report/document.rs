@@ -296,11 +296,7 @@ impl Report {
             signals: signals(entries),
             logs: facts.logs.clone(),
             messages_dropped: facts.messages_dropped,
-            events: entries
-                .iter()
-                .enumerate()
-                .map(|(seq, entry)| Event::new(launch, seq, entry))
-                .collect(),
+            events: entries.iter().map(|entry| Event::new(launch, entry)).collect(),
             events_left_out: facts.left_out,
         }
     }

@@ -14,7 +14,7 @@ use crate::spec::Launch;
 /// An event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Its place in the list, from 0.
+    /// Its number, from 0; some may be left out.
     pub seq: u64,
     /// When, in milliseconds since the group was made, by a clock that nobody sets.
     pub at_ms: f64,
@@ -32,11 +32,11 @@ pub struct Event {
 }
 
 impl Event {
-    /// The entry at this place of a list.
-    pub fn new(launch: &Launch, seq: usize, entry: &Entry) -> Self {
+    /// An entry of the list.
+    pub fn new(launch: &Launch, entry: &Entry) -> Self {
         let (kind, details) = Names { launch }.describe(&entry.happening);
         Self {
-            seq: seq as u64,
+            seq: entry.seq,
             at_ms: millis(entry.at.since_start()),
             time: timestamp(entry.since_1970),
             kind: kind.to_owned(),

@@ -17,6 +17,8 @@ use crate::core::{Happening, Moment};
 /// One entry of the event list, with both of its times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Its number, from 0.
+    pub seq: u64,
     /// When it happened, on the group's own clock.
     pub at: Moment,
     /// When it happened, since 1970, as the machine's clock said; that may have been set since.

@@ -5,23 +5,17 @@ use crate::core::{
     Context, Ending, Happening, Importance, Instance, LogLine, Moment, NotForwarded, Outcome,
     PlatformLog, created, exit_description, render,
 };
-use crate::report::Entry;
 use crate::spec::Launch;
 use crate::status::Board;
 use crate::sys::clock;
 use crate::voice::format::Format;
 use crate::voice::{ALWAYS, PLATFORM, Voice};
 
-/// Signals come as often as somebody sends them, and readiness may change all year: beyond so many entries
-/// they are only counted.
-const FREQUENT_KEPT: usize = 1_000;
-
 /// The event list of one group.
 #[derive(Debug)]
 pub(super) struct History {
     board: Board,
     recorder: Recorder,
-    frequent: usize,
     warned_of_shell: bool,
     ending: Ending,
     /// Which life of an app this is, for the platform that is played.
@@ -43,7 +37,6 @@ impl History {
         let history = Self {
             board,
             recorder,
-            frequent: 0,
             warned_of_shell: false,
             ending: Ending::default(),
             instance: instance.clone(),
@@ -70,13 +63,9 @@ impl History {
         if is_end {
             self.log(launch, &happening);
         }
-        self.frequent += usize::from(is_frequent(&happening));
-        if is_frequent(&happening) && self.frequent > FREQUENT_KEPT {
-            self.board.leave_out(now, &happening);
-            return;
-        }
         let is_deadline = matches!(happening, Happening::GraceOver(_));
-        self.board.add(Entry { at: now, since_1970: clock::since_1970(), happening });
+        let frequent = is_frequent(&happening);
+        self.board.add(now, happening, frequent);
         if is_deadline {
             self.recorder.before_sigkill();
         }

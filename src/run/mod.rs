@@ -229,7 +229,10 @@ fn live(
     let left = shell.leave_by().map_or(LONGEST_FLUSH, |by| by.since(now));
     let longest = if relayed { left } else { left.min(LONGEST_FLUSH) };
     voice.finish(longest.max(LEAST_FLUSH), relayed);
-    Ok(shell.outcome(code))
+    let outcome = shell.outcome(code);
+    // Something about the last report, if there is anything.
+    voice.flush(LEAST_FLUSH);
+    Ok(outcome)
 }
 
 /// The control group that our memory is charged to. Without one it is never said that the memory was used

@@ -5,6 +5,8 @@ use std::env;
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -16,11 +18,11 @@ use crate::report::timeline::{Letters, Look, picture};
 use crate::spec::Launch;
 use crate::status::server::Server;
 use crate::status::{Board, Counted};
-use crate::sys::files;
 use crate::sys::outlet::Size;
 use crate::sys::output::Which;
 use crate::sys::process::{self, Role};
 use crate::sys::status_socket::{LONGEST_PATH, Place, Socket, Taken};
+use crate::sys::{descriptors, files};
 use crate::voice::format::{Format, Stream};
 use crate::voice::{self, Voice};
 
@@ -57,10 +59,11 @@ pub struct Outside {
 /// What members find the socket by.
 const VARIABLE: &str = "FATESHARE_SOCKET";
 
-/// So long SIGKILL waits for the provisional report.
-const BEFORE_SIGKILL: Duration = Duration::from_millis(100);
-/// So long the last one is waited for.
-const AT_THE_END: Duration = Duration::from_millis(250);
+/// So long it is waited until a report is written: SIGKILL waits behind the provisional one, and we have to
+/// be gone 900 ms after the deadline.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// The same once that was not enough.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// A report that is being written is named in no more rows than this on a terminal.
 const MOST_ROWS: usize = 24;
@@ -83,26 +86,24 @@ pub(super) fn open(outside: &Outside, inherited: &mut Inherited, board: &Board) 
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(anyhow!("--report: {} is no directory", folder.display()));
         }
+        if is_own_output(report) {
+            return Err(anyhow!(
+                "--report: {} is what members write to: name a file of its own",
+                report.display()
+            ));
+        }
         if report.is_dir() {
             return Err(anyhow!("--report: {} is a directory: name a file", report.display()));
         }
     }
-    Ok(Server::new(board.clone(), socket, probes))
+    Ok(Server::new(board.clone(), socket, probes, spare_descriptors(board.launch().members.len())))
 }
 
 fn socket(choice: &SocketChoice, runtime_dir: Option<&Path>) -> Result<Option<Socket>> {
     let (path, from) = match choice {
         SocketChoice::None => return Ok(None),
         SocketChoice::Anywhere => {
-            return Ok(Socket::anywhere(runtime_dir).map_or_else(
-                |error| {
-                    tracing::warn!(
-                        "no socket can be made, so nobody can ask for the status: {error}"
-                    );
-                    None
-                },
-                Some,
-            ));
+            return Ok(anywhere(runtime_dir));
         }
         SocketChoice::Named(path) => (path, "--socket"),
         SocketChoice::Inherited(path) => (path, "$FATESHARE_SOCKET"),
@@ -122,22 +123,51 @@ fn socket(choice: &SocketChoice, runtime_dir: Option<&Path>) -> Result<Option<So
             "{from}: a socket's path has no more than {LONGEST_PATH} bytes: {shown}"
         ));
     }
-    match (Socket::at(&place), choice, &place) {
-        (Ok(socket), ..) => Ok(Some(socket)),
-        (Err(Taken::Live), SocketChoice::Inherited(_), Place::File(path)) => {
-            // Where that is not possible either, it is at least not the other group's.
-            Ok(Socket::beside(path).ok().or_else(|| Socket::anywhere(runtime_dir).ok()))
-        }
-        (Err(Taken::Live), SocketChoice::Inherited(_), Place::Abstract(_)) => {
-            Ok(Socket::anywhere(runtime_dir).ok())
-        }
-        (Err(Taken::Live), ..) => {
-            Err(anyhow!("{from}: another group listens at {place}: name another socket"))
-        }
-        (Err(Taken::Error(error)), ..) => {
+    let taken = match Socket::at(&place) {
+        Ok(socket) => return Ok(Some(socket)),
+        Err(taken) => taken,
+    };
+    if let SocketChoice::Inherited(_) = choice {
+        // It is another group's, and maybe another user's: that one has told its members of it.
+        let beside = match &place {
+            Place::File(path) => Socket::beside(path).ok(),
+            Place::Abstract(_) => None,
+        };
+        return Ok(beside.or_else(|| anywhere(runtime_dir)));
+    }
+    match taken {
+        Taken::Live => Err(anyhow!("{from}: somebody listens at {place}: name another socket")),
+        Taken::Error(error) => {
             Err(error).with_context(|| format!("{from}: cannot listen at {place}"))
         }
     }
+}
+
+/// The first place that can be had; without one a warning.
+fn anywhere(runtime_dir: Option<&Path>) -> Option<Socket> {
+    let socket = Socket::anywhere(runtime_dir);
+    let socket = socket.inspect_err(|error| {
+        tracing::warn!("no socket can be made, so nobody can ask for the status: {error}");
+    });
+    socket.ok()
+}
+
+/// Whether a path is one of our own descriptors: a report there would be in the way of the members' output.
+fn is_own_output(path: &Path) -> bool {
+    let within = |dir: &str| path.starts_with(dir);
+    let named =
+        ["/dev/stdin", "/dev/stdout", "/dev/stderr"].iter().any(|name| path == Path::new(name));
+    named || within("/dev/fd") || within("/proc/self/fd") || within("/proc/thread-self/fd")
+}
+
+/// So many descriptors nobody needs but those who ask.
+fn spare_descriptors(members: usize) -> u64 {
+    /// Ours, those of a start and of a walk, and two outputs for each member.
+    const OURS: u64 = 48;
+    let needed = OURS + 2 * members as u64;
+    // A limit that cannot be read is the usual one.
+    let (soft, _) = descriptors::limit().unwrap_or((1024, 1024));
+    soft.saturating_sub(needed)
 }
 
 /// IPv6's "any address" takes IPv4 connections too; where there is no IPv6 it means IPv4's.
@@ -196,6 +226,9 @@ pub(super) struct Recorder {
     board: Board,
     /// What was counted when the report was written.
     counted: Option<Counted>,
+    patience: Duration,
+    /// How often it was written.
+    number: Arc<AtomicU32>,
 }
 
 impl Recorder {
@@ -229,23 +262,25 @@ impl Recorder {
             environment,
             board: board.clone(),
             counted: None,
+            patience: PATIENCE,
+            number: Arc::default(),
         }
     }
 
     /// Everything left is about to get SIGKILL, and we may go with it.
     pub(super) fn before_sigkill(&mut self) {
-        self.write(BEFORE_SIGKILL);
+        self.write();
     }
 
     /// The group is over.
     pub(super) fn over(&mut self) {
-        self.write(AT_THE_END);
+        self.write();
     }
 
     /// Everything was written that could be: what was lost only then belongs into the report too.
     pub(super) fn flushed(&mut self) {
         if self.report.is_some() && self.counted.as_ref() != Some(&self.board.counted()) {
-            self.write(AT_THE_END);
+            self.write();
         }
     }
 
@@ -263,7 +298,7 @@ impl Recorder {
         Some(picture(&self.board.report(&self.environment), look))
     }
 
-    fn write(&mut self, limit: Duration) {
+    fn write(&mut self) {
         let (report, message) = (self.report.clone(), self.termination_log.clone());
         if report.is_none() && message.is_none() {
             return;
@@ -271,30 +306,33 @@ impl Recorder {
         self.counted = Some(self.board.counted());
         let report = report.map(|path| (path, self.board.report(&self.environment).text()));
         let message = message.map(|path| (path, self.board.termination_message()));
+        let number = self.number.fetch_add(1, Ordering::SeqCst) + 1;
+        let latest = Arc::clone(&self.number);
         let work = move || {
+            // What was left behind because it took too long must not come after what was said later.
+            let wanted = || latest.load(Ordering::SeqCst) == number;
             let mut failures = Vec::new();
             // The shorter one first: who reads it may have nothing else.
             if let Some((path, text)) = &message
+                && wanted()
                 && let Err(error) = files::overwrite(path, text.as_bytes())
             {
                 failures.push(format!("the termination message to {}: {error}", path.display()));
             }
             if let Some((path, text)) = &report
-                && let Err(error) = files::replace(path, text.as_bytes())
+                && let Err(error) = files::replace(path, text.as_bytes(), &wanted)
             {
                 failures.push(format!("the report to {}: {error}", path.display()));
             }
             failures
         };
-        match voice::within(limit, work) {
-            Some(failures) => {
-                for failure in failures {
-                    tracing::warn!("cannot write {failure}");
-                }
-            }
-            None => {
-                tracing::warn!("cannot write the report: it takes longer than there is time for");
-            }
+        let Some(failures) = voice::within(self.patience, work) else {
+            self.patience = GLANCE;
+            tracing::warn!("cannot write the report: it takes longer than there is time for");
+            return;
+        };
+        for failure in failures {
+            tracing::warn!("cannot write {failure}");
         }
     }
 }

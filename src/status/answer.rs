@@ -1,9 +1,13 @@
 //! `/v1/status`: a running group as one object.
 
+use std::time::Duration;
+
+use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::board::{Board, State};
+use super::metrics;
 use super::usage::{Usage, look};
 use crate::core::{
     Check, CheckStory, MemberId, MemberStory, Moment, render, short_cause, timestamp,
@@ -113,6 +117,41 @@ pub struct MemberRow {
     pub command: String,
 }
 
+/// What is answered, made once for all who ask at the same time.
+#[derive(Clone, Debug)]
+pub(super) struct Answers {
+    /// `/v1/status`.
+    pub(super) status: Bytes,
+    /// `/metrics`.
+    pub(super) metrics: Bytes,
+    at: Moment,
+    changes: u64,
+}
+
+/// So long what members use is not looked at again.
+const FRESH: Duration = Duration::from_millis(250);
+
+impl Answers {
+    /// Those of this moment. A crowd of askers costs no more than one of them, in time and in memory.
+    pub(super) async fn of(board: &Board) -> Self {
+        let mut kept = board.answers().lock().await;
+        let changes = board.lock().changes;
+        let now = board.now();
+        if let Some(answers) = kept.as_ref()
+            && answers.changes == changes
+            && now.since(answers.at) < FRESH
+        {
+            return answers.clone();
+        }
+        let status = Status::of(board).await;
+        let metrics = Bytes::from(metrics::text(board, &status));
+        let text = serde_json::to_string(&status).unwrap_or_default() + "\n";
+        let answers = Self { status: Bytes::from(text), metrics, at: now, changes };
+        *kept = Some(answers.clone());
+        answers
+    }
+}
+
 impl Status {
     /// Looks at everything. Others have their turn meanwhile.
     pub(super) async fn of(board: &Board) -> Self {
@@ -145,7 +184,7 @@ impl Status {
             ),
             stopping: Stopping::of(board, &state, now),
             orphans_reaped: state.orphans,
-            events: state.entries.len() as u64,
+            events: state.next,
             members: members
                 .zip(&story.members)
                 .map(|((id, member), story)| {
@@ -183,7 +222,7 @@ impl Stopping {
     fn of(board: &Board, state: &State, now: Moment) -> Option<Self> {
         let (decided, deadline) = state.story.decided.as_ref()?;
         let is_verdict = |it: &&crate::report::Entry| matches!(it.happening, Happening::Verdict(_));
-        let entry = state.entries.iter().find(is_verdict)?;
+        let entry = state.entries.values().find(is_verdict)?;
         let left = if state.story.grace_over.is_some() { now } else { *deadline };
         Some(Self {
             for_ms: millis(now.since(decided.verdict.at)),

@@ -1,18 +1,23 @@
 //! What is known of a running group: written by the event loop, read by the server and the report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
+use super::answer::Answers;
 use crate::core::{Check, CheckStory, Happening, MemberId, Moment, Pid, Story};
 use crate::report::document::{Environment, Facts, LogRow, Report, Used};
 use crate::report::{Entry, millis, termination};
 use crate::spec::Launch;
 use crate::sys::clock;
 use crate::sys::reap::Usage;
+
+/// Signals come as often as somebody sends them, and readiness may change all year: so many of these are
+/// kept, half of them the first and half the latest.
+const FREQUENT_KEPT: usize = 1_000;
 
 /// What the voice has counted: members' output, and our own messages that were dropped.
 pub type Counted = (Vec<LogRow>, u64);
@@ -32,14 +37,24 @@ struct Shared {
     began: Duration,
     counted: Box<dyn Fn() -> Counted + Send + Sync>,
     state: Mutex<State>,
+    /// What is answered, for all who ask at the same time.
+    answers: tokio::sync::Mutex<Option<Answers>>,
 }
 
 /// What changes.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) entries: Vec<Entry>,
-    pub(super) story: Story,
+    /// By their numbers.
+    pub(super) entries: BTreeMap<u64, Entry>,
+    /// The number of the next one.
+    pub(super) next: u64,
+    /// The numbers of the latest frequent ones, and how many there were.
+    latest: VecDeque<u64>,
+    frequent: usize,
     left_out: u64,
+    pub(super) story: Story,
+    /// Grows with everything that changes an answer, but for what members use.
+    pub(super) changes: u64,
     /// The latest answer to each check, whether it passed, and when it came.
     pub(super) answers: [Option<(bool, Moment)>; 2],
     pub(super) orphans: u64,
@@ -70,9 +85,13 @@ impl Board {
         // Nobody is told what is in there.
         launch.members.iter_mut().for_each(|member| member.env = Vec::new());
         let state = State {
-            entries: Vec::new(),
-            story: Story::new(&launch),
+            entries: BTreeMap::new(),
+            next: 0,
+            latest: VecDeque::new(),
+            frequent: 0,
             left_out: 0,
+            story: Story::new(&launch),
+            changes: 0,
             answers: [None; 2],
             orphans: 0,
             used: vec![None; launch.members.len()],
@@ -81,30 +100,32 @@ impl Board {
         };
         let began = clock::since_1970().saturating_sub(clock::monotonic().saturating_sub(zero));
         let counted = Box::new(counted);
-        let state = Mutex::new(state);
-        let shared = Arc::new(Shared { launch, commands, zero, began, counted, state });
+        let (state, answers) = (Mutex::new(state), tokio::sync::Mutex::default());
+        let shared = Arc::new(Shared { launch, commands, zero, began, counted, state, answers });
         Self { shared, changed: Arc::new(Notify::new()) }
     }
 
-    /// Something happened.
-    pub fn add(&self, entry: Entry) {
+    /// Something happened. What is `frequent` may happen any number of times: only the first and the
+    /// latest of that are kept.
+    pub fn add(&self, at: Moment, happening: Happening, frequent: bool) {
         let mut state = self.lock();
-        state.story.note(entry.at, &entry.happening);
-        state.entries.push(entry);
+        state.story.note(at, &happening);
+        let seq = state.next;
+        state.entries.insert(seq, Entry { seq, at, since_1970: clock::since_1970(), happening });
+        state.next += 1;
+        state.changes += 1;
+        if frequent {
+            state.keep_frequent(seq);
+        }
         drop(state);
         self.changed.notify_waiters();
     }
 
-    /// Something happened that is too frequent to be kept.
-    pub fn leave_out(&self, at: Moment, happening: &Happening) {
-        let mut state = self.lock();
-        state.story.note(at, happening);
-        state.left_out += 1;
-    }
-
     /// A check was answered.
     pub fn answered(&self, check: Check, passed: bool, at: Moment) {
-        self.lock().answers[check as usize] = Some((passed, at));
+        let mut state = self.lock();
+        state.answers[check as usize] = Some((passed, at));
+        state.changes += 1;
     }
 
     /// So many processes were reaped that are no member's leader.
@@ -137,12 +158,15 @@ impl Board {
             messages_dropped,
             left_out: state.left_out,
         };
-        Report::new(&self.shared.launch, &state.entries, &facts)
+        let entries: Vec<Entry> = state.entries.values().cloned().collect();
+        drop(state);
+        Report::new(&self.shared.launch, &entries, &facts)
     }
 
     /// The termination message of all that is known now.
     pub fn termination_message(&self) -> String {
-        termination::message(&self.shared.launch, &self.lock().entries)
+        let entries: Vec<Entry> = self.lock().entries.values().cloned().collect();
+        termination::message(&self.shared.launch, &entries)
     }
 
     /// Members run as these users, who may ask then.
@@ -170,6 +194,11 @@ impl Board {
         (self.shared.counted)()
     }
 
+    /// Where answers are kept; whoever makes one holds it.
+    pub(super) fn answers(&self) -> &tokio::sync::Mutex<Option<Answers>> {
+        &self.shared.answers
+    }
+
     /// The leaders that have not ended, as far as the event list knows.
     pub(super) fn leaders(&self) -> Vec<(MemberId, Pid)> {
         let state = self.lock();
@@ -194,6 +223,21 @@ impl Board {
 }
 
 impl State {
+    /// One more of those that are frequent; one in the middle may go for it.
+    fn keep_frequent(&mut self, seq: u64) {
+        self.frequent += 1;
+        if self.frequent <= FREQUENT_KEPT / 2 {
+            return;
+        }
+        self.latest.push_back(seq);
+        if self.latest.len() > FREQUENT_KEPT / 2
+            && let Some(oldest) = self.latest.pop_front()
+        {
+            self.entries.remove(&oldest);
+            self.left_out += 1;
+        }
+    }
+
     /// Where it is in its life, in a word.
     pub(super) fn word(&self) -> &'static str {
         let story = &self.story;

@@ -42,27 +42,44 @@ pub struct Found {
 pub fn ask(socket: Option<&Path>, runtime_dir: Option<&Path>) -> Result<Vec<Found>, String> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| format!("cannot make an event loop: {error}"))?;
-    let places = match socket {
-        Some(path) => vec![(Place::parse(path), None)],
-        None => status_socket::places(runtime_dir),
-    };
+    let named = socket.map(|path| vec![(Place::parse(path), None)]);
+    let places = named.unwrap_or_else(|| {
+        let places = status_socket::places(runtime_dir).into_iter();
+        places.map(|(place, owner)| (place, Some(owner))).collect()
+    });
+    // All at the same time: one that does not answer must not keep us from the others.
+    let answers: Vec<(Place, Result<Status, Refusal>)> = runtime.block_on(async {
+        let ask = |(place, owner): (Place, Option<u32>)| {
+            let asked = place.clone();
+            let task = tokio::spawn(async move {
+                let answer = timeout(PATIENCE, ask_patiently(&asked, owner)).await;
+                let seconds = PATIENCE.as_secs();
+                answer.unwrap_or_else(|_| {
+                    Err(Refusal::Said(format!("does not answer within {seconds}s")))
+                })
+            });
+            (place, task)
+        };
+        let mut answers = Vec::new();
+        for (place, task) in places.into_iter().map(ask).collect::<Vec<_>>() {
+            let answer = task.await.unwrap_or_else(|error| Err(Refusal::Said(error.to_string())));
+            answers.push((place, answer));
+        }
+        answers
+    });
     let mut found = Vec::new();
-    for (place, owner) in places {
-        let status = runtime.block_on(async {
-            let answer = timeout(PATIENCE, ask_patiently(&place, owner)).await;
-            let seconds = PATIENCE.as_secs();
-            answer.unwrap_or_else(|_| {
-                Err(Refusal::Said(format!("does not answer within {seconds}s")))
-            })
-        });
+    for (place, status) in answers {
         match status {
             Ok(status) => found.push(Found { place, status: Ok(status) }),
             Err(Refusal::Said(why)) => found.push(Found { place, status: Err(why) }),
+            Err(Refusal::Stranger(why)) if socket.is_some() => {
+                found.push(Found { place, status: Err(why) });
+            }
             Err(Refusal::Nobody(why)) if socket.is_some() => {
                 return Err(format!("{place}: {why}"));
             }
-            // What somebody who was killed has left.
-            Err(Refusal::Nobody(_) | Refusal::Crowd) => {}
+            // What somebody who was killed has left, or put there to be asked.
+            Err(Refusal::Nobody(_) | Refusal::Stranger(_) | Refusal::Crowd) => {}
         }
     }
     if found.is_empty() {
@@ -89,6 +106,8 @@ enum Refusal {
     Crowd,
     /// Nobody is there.
     Nobody(String),
+    /// Somebody is whom we do not believe.
+    Stranger(String),
     /// Somebody is, and this is wrong.
     Said(String),
 }
@@ -106,7 +125,8 @@ async fn ask_one(place: &Place, owner: Option<u32>) -> Result<Status, Refusal> {
     let server = peer(&stream).map_err(|error| said(&error))?;
     if !is_trusted(place, owner, server) {
         let user = server.uid;
-        return Err(Refusal::Said(format!("is user {user}'s, who could tell anything: not asked")));
+        let why = format!("is user {user}'s, who could tell anything: not asked");
+        return Err(Refusal::Stranger(why));
     }
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| said(&error))?;

@@ -67,16 +67,17 @@ fn members(page: &mut Page, board: &Board, status: &Status) {
     let member = |at: usize| &status.members[at];
     let lives = |at: usize| flag(["running", "stopping"].contains(&member(at).state.as_str()));
     each("fateshare_member_up", "gauge", "Whether the member runs.", &|at| Some(lives(at)));
-    let begun = |at: usize| {
-        let up = Duration::from_secs_f64(member(at).up_ms? / 1e3);
-        let now = board.began() + Duration::from_secs_f64(status.up_ms / 1e3);
-        Some(seconds(now.saturating_sub(up)))
+    // Of one clock reading each, so that it stays the same from one scrape to the next.
+    let begun: Vec<Option<f64>> = {
+        let state = board.lock();
+        let started = state.story.members.iter().map(|member| member.started);
+        started.map(|it| it.map(|(_, at)| seconds(board.began() + at.since_start()))).collect()
     };
     each(
         "fateshare_member_start_time_seconds",
         "gauge",
         "When the member was started, since 1970.",
-        &|at| begun(at).filter(|_| lives(at) > 0.0),
+        &|at| begun.get(at).copied().flatten().filter(|_| lives(at) > 0.0),
     );
     each(
         "fateshare_member_resident_memory_bytes",

@@ -26,9 +26,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::sleep;
 
+use super::Board;
+use super::answer::Answers;
 use super::metrics;
 use super::stream::Events;
-use super::{Board, Status};
 use crate::core::short_cause;
 use crate::sys::process;
 use crate::sys::status_socket::{Peer, Socket, may_be_anybody, peer};
@@ -59,6 +60,8 @@ pub struct Server {
     board: Board,
     socket: Option<Socket>,
     probes: Option<TcpListener>,
+    /// So many connections at a time through each door.
+    most: usize,
 }
 
 /// Through which door somebody came.
@@ -81,20 +84,28 @@ pub struct Open {
 }
 
 impl Server {
-    /// Serves this board through these. Neither is waited for.
-    pub fn new(board: Board, socket: Option<Socket>, probes: Option<TcpListener>) -> Self {
-        Self { board, socket, probes }
+    /// Serves this board through these. Neither is waited for. `spare` descriptors are nobody else's.
+    pub fn new(
+        board: Board,
+        socket: Option<Socket>,
+        probes: Option<TcpListener>,
+        spare: u64,
+    ) -> Self {
+        // Two doors, with as many again to spare.
+        let most = usize::try_from(spare / 4).unwrap_or(usize::MAX).clamp(1, MOST_CONNECTIONS);
+        Self { board, socket, probes, most }
     }
 
     /// Opens the doors. Called within the event loop.
     pub fn open(self) -> io::Result<Open> {
         let is_used = Arc::new(AtomicBool::new(false));
+        let most = self.most;
         if let Some(socket) = &self.socket {
             let listener = tokio::net::UnixListener::from_std(socket.listener.try_clone()?)?;
             let (board, is_used) = (self.board.clone(), Arc::clone(&is_used));
             tokio::spawn(async move {
                 let (mut entitled, mut refused) =
-                    (Pool::new(MOST_CONNECTIONS), Pool::new(MOST_REFUSED));
+                    (Pool::new(most), Pool::new(MOST_REFUSED.min(most)));
                 loop {
                     let Ok((stream, _)) = listener.accept().await else {
                         sleep(PAUSE).await;
@@ -122,7 +133,7 @@ impl Server {
             let listener = tokio::net::TcpListener::from_std(probes)?;
             let (board, is_used) = (self.board, Arc::clone(&is_used));
             tokio::spawn(async move {
-                let mut pool = Pool::new(MOST_CONNECTIONS);
+                let mut pool = Pool::new(most);
                 loop {
                     let Ok((stream, from)) = listener.accept().await else {
                         sleep(PAUSE).await;
@@ -257,8 +268,7 @@ async fn answer<B>(
     }
     match (door, request.uri().path()) {
         (Door::Entitled, "/v1/status") => {
-            let text = serde_json::to_string(&Status::of(board).await).unwrap_or_default() + "\n";
-            typed(StatusCode::OK, "application/json", text)
+            typed(StatusCode::OK, "application/json", Answers::of(board).await.status)
         }
         (Door::Entitled, "/v1/events") => match since(request.uri().query()) {
             Ok(from) => {
@@ -271,8 +281,7 @@ async fn answer<B>(
             Err(why) => plain(StatusCode::BAD_REQUEST, why),
         },
         (Door::Entitled | Door::Probes, "/metrics") => {
-            let text = metrics::text(board, &Status::of(board).await);
-            typed(StatusCode::OK, metrics::CONTENT_TYPE, text)
+            typed(StatusCode::OK, metrics::CONTENT_TYPE, Answers::of(board).await.metrics)
         }
         (Door::Probes, "/livez") => probe(dying(board)),
         (Door::Probes, "/readyz") => probe(board.lock().unreadiness()),
@@ -300,7 +309,7 @@ fn probe(trouble: Option<String>) -> Answer {
 }
 
 /// The first event that is wanted: the one behind `?since=`, else the first of all.
-fn since(query: Option<&str>) -> Result<usize, String> {
+fn since(query: Option<&str>) -> Result<u64, String> {
     let mut from = 0;
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         let Some(value) = pair.strip_prefix("since=") else {
@@ -308,7 +317,7 @@ fn since(query: Option<&str>) -> Result<usize, String> {
                 "the only parameter is since=SEQ, the last event that is known\n".to_owned()
             );
         };
-        let number: usize =
+        let number: u64 =
             value.parse().map_err(|_| "since: not the number of an event\n".to_owned())?;
         from = number.saturating_add(1);
     }
@@ -319,8 +328,8 @@ fn plain(status: StatusCode, text: String) -> Answer {
     typed(status, "text/plain; charset=utf-8", text)
 }
 
-fn typed(status: StatusCode, kind: &'static str, text: String) -> Answer {
-    let mut answer = Response::new(Either::Left(Full::new(Bytes::from(text))));
+fn typed(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Either::Left(Full::new(text.into())));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer

@@ -10,7 +10,6 @@ use tokio::time::timeout;
 use super::Board;
 use super::server::{Door, LONGEST, Pool, serve};
 use crate::core::{Happening, Killing, Moment, Over};
-use crate::report::Entry;
 use crate::spec::{Overlay, SpecFile, read};
 
 const SEEDS: [&[u8]; 14] = [
@@ -85,7 +84,7 @@ fn board() -> Board {
         gave_up: false,
     };
     for happening in [Happening::AllRunning, Happening::Over(over)] {
-        board.add(Entry { at: Moment::ZERO, since_1970: Duration::ZERO, happening });
+        board.add(Moment::ZERO, happening, false);
     }
     board
 }

@@ -18,13 +18,13 @@ const AT_ONCE: usize = 16 * 1024;
 /// does not read: it is asked for when there is room for it.
 pub(super) struct Events {
     board: Board,
-    next: usize,
+    next: u64,
     /// Made before the list is looked at: what is added in between is not missed.
     change: Pin<Box<OwnedNotified>>,
 }
 
 impl Events {
-    pub(super) fn new(board: Board, from: usize) -> Self {
+    pub(super) fn new(board: Board, from: u64) -> Self {
         let change = Box::pin(board.change());
         Self { board, next: from, change }
     }
@@ -33,19 +33,17 @@ impl Events {
     fn lines(&mut self) -> (String, bool) {
         let state = self.board.lock();
         let mut text = String::new();
-        let from = self.next.min(state.entries.len());
-        for (at, entry) in state.entries.iter().enumerate().skip(from) {
-            let event = Event::new(self.board.launch(), at, entry);
-            if let Ok(line) = serde_json::to_string(&event) {
+        for (seq, entry) in state.entries.range(self.next..) {
+            if let Ok(line) = serde_json::to_string(&Event::new(self.board.launch(), entry)) {
                 text.push_str(&line);
                 text.push('\n');
             }
-            self.next = at + 1;
+            self.next = seq + 1;
             if text.len() >= AT_ONCE {
                 break;
             }
         }
-        let is_last = state.story.over.is_some() && self.next >= state.entries.len();
+        let is_last = state.story.over.is_some() && self.next >= state.next;
         (text, !is_last)
     }
 }

@@ -6,13 +6,14 @@ use tokio::task::yield_now;
 
 use super::Board;
 use crate::core::{MemberId, Pid};
-use crate::sys::descendants::{children, ticks};
+use crate::sys::descendants::{children_of, threads, ticks};
 use crate::sys::{memory, procfs};
 
-/// So many processes are looked at before others have their turn: less than half a millisecond.
+/// So many processes and threads are looked at before others have their turn: less than half a
+/// millisecond.
 const AT_ONCE: usize = 8;
 
-/// So many are looked at in all; who has more is told what these use.
+/// So many of a member are looked at; who has more is told what these use.
 const MOST: usize = 4_096;
 
 /// What a member uses just now.
@@ -29,23 +30,27 @@ pub(super) struct Usage {
 /// Looks at all that live. Nothing where `/proc` shows nothing.
 pub(super) async fn look(board: &Board) -> Vec<Usage> {
     let page = memory::page_size() as u64;
-    let mut looked = 0;
     let mut all = Vec::new();
     for (member, leader) in board.leaders() {
         let mut usage = Usage { member, ..Usage::default() };
+        let mut looked = 0;
         let mut open = vec![leader];
         while let Some(pid) = open.pop()
             && looked < MOST
         {
             looked += 1;
-            if looked.is_multiple_of(AT_ONCE) {
-                yield_now().await;
-            }
-            let Some(cpu_and_pages) = of_one(pid) else { continue };
-            usage.cpu += cpu_and_pages.0;
-            usage.resident += cpu_and_pages.1 * page;
+            let Some((cpu, pages)) = of_one(pid) else { continue };
+            usage.cpu += cpu;
+            usage.resident += pages * page;
             usage.processes += 1;
-            open.extend(children(pid).unwrap_or_default());
+            // Children are known by thread.
+            for thread in threads(pid).take(MOST - looked.min(MOST)) {
+                looked += 1;
+                open.extend(children_of(&thread).unwrap_or_default());
+                if looked.is_multiple_of(AT_ONCE) {
+                    yield_now().await;
+                }
+            }
         }
         if usage.processes > 0 {
             // What is reaped by nobody who waits takes its time along.

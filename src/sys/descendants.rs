@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::{getpgid, getsid};
@@ -212,27 +213,36 @@ pub(super) fn own_children() -> Vec<Pid> {
 }
 
 /// The children of all threads of a process, by the lists that `/proc` has.
-pub fn children(pid: Pid) -> io::Result<Vec<Pid>> {
+fn children(pid: Pid) -> io::Result<Vec<Pid>> {
     let mut children = Vec::new();
-    let mut text = String::new();
     let tasks = seam::call("read_dir", || fs::read_dir(format!("/proc/{pid}/task")));
     let tasks = match tasks {
         Err(error) if procfs::is_absence(&error) => return Ok(children),
         tasks => tasks?,
     };
     for task in tasks.flatten() {
-        text.clear();
-        let read = seam::call("read_children", || {
-            fs::File::open(task.path().join("children"))?.read_to_string(&mut text)
-        });
-        match read {
-            Err(error) if procfs::is_absence(&error) => continue,
-            read => read?,
-        };
-        children
-            .extend(text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).map(Pid));
+        children.extend(children_of(&task.path())?);
     }
     Ok(children)
+}
+
+/// Where `/proc` has the threads of a process; none if it is gone.
+pub fn threads(pid: Pid) -> impl Iterator<Item = PathBuf> {
+    let tasks = seam::call("read_dir", || fs::read_dir(format!("/proc/{pid}/task")));
+    tasks.into_iter().flatten().flatten().map(|task| task.path())
+}
+
+/// The children of one of [`threads`]; none if it is gone, or `/proc` has no such lists.
+pub fn children_of(thread: &Path) -> io::Result<Vec<Pid>> {
+    let mut text = String::new();
+    let read = seam::call("read_children", || {
+        fs::File::open(thread.join("children"))?.read_to_string(&mut text)
+    });
+    match read {
+        Err(error) if procfs::is_absence(&error) => return Ok(Vec::new()),
+        read => read?,
+    };
+    Ok(text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).map(Pid).collect())
 }
 
 /// One scan of all processes: their children by parent.

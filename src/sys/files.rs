@@ -3,21 +3,30 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::libc;
 
 use super::{process, seam};
 
+/// A new report is its owner's: commands may hold what is nobody else's business.
+const PRIVATE: u32 = 0o600;
+
 /// Puts this into a file, whole or not at all: by a rename in its directory, in place where that is
 /// refused (a mount point, a directory that may not be written) or the file is none that could be
-/// replaced (a pipe, a device).
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Not the link itself, but what it leads to.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let replaceable = fs::metadata(&path).map_or(true, |found| found.is_file());
-    if replaceable && rename_into(&path, bytes).is_ok() {
+/// replaced (a pipe, a device). Just before it becomes visible it is asked whether it still should:
+/// meanwhile somebody may have had more to say.
+pub fn replace(path: &Path, bytes: &[u8], wanted: &dyn Fn() -> bool) -> io::Result<()> {
+    // A link is written through, not replaced: whether that may be is the kernel's to say, which knows
+    // whose it is.
+    let found = fs::symlink_metadata(path).ok();
+    let replaceable = found.as_ref().is_none_or(fs::Metadata::is_file);
+    if replaceable && rename_into(path, found.as_ref(), bytes, wanted).is_ok() {
+        return Ok(());
+    }
+    if !wanted() {
         return Ok(());
     }
     seam::call("write_in_place", || {
@@ -27,32 +36,54 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
             .truncate(true)
             // A pipe that nobody reads is no reason to wait.
             .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(&path)?;
+            .mode(PRIVATE)
+            .open(path)?;
         file.write_all(bytes)
     })
 }
 
-fn rename_into(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = beside(path)?;
-    let written = seam::call("write_beside", || {
-        let mut file = File::options().write(true).create_new(true).open(&beside)?;
-        file.write_all(bytes)
-    });
-    let renamed = written.and_then(|()| seam::call("rename", || fs::rename(&beside, path)));
-    if renamed.is_err() {
-        // It may never have been there.
+fn rename_into(
+    path: &Path,
+    old: Option<&fs::Metadata>,
+    bytes: &[u8],
+    wanted: &dyn Fn() -> bool,
+) -> io::Result<()> {
+    let (beside, mut file) = create_beside(path)?;
+    if let Some(old) = old {
+        // Who could read the old one can read the new one, and nobody else.
+        let _ = fchown(&file, Some(old.uid()), Some(old.gid()));
+        let _ = file.set_permissions(old.permissions());
+    }
+    let written = seam::call("write_beside", || file.write_all(bytes));
+    let renamed = match written {
+        Ok(()) if wanted() => seam::call("rename", || fs::rename(&beside, path)),
+        written => written,
+    };
+    if renamed.is_err() || !wanted() {
+        // It may have its name by now.
         let _ = fs::remove_file(&beside);
     }
     renamed
 }
 
-/// A name that nobody else has.
-fn beside(path: &Path) -> io::Result<PathBuf> {
+/// A new file in the same directory. What one of the same name has left that was killed is removed: in a
+/// container our number is always the same.
+fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut hidden = OsString::from(".");
     hidden.push(name);
-    hidden.push(format!(".{}", process::own_pid()));
-    Ok(path.with_file_name(hidden))
+    hidden.push(format!(".{}.{}", process::own_pid(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    let beside = path.with_file_name(hidden);
+    let create = || File::options().write(true).create_new(true).mode(PRIVATE).open(&beside);
+    let file = seam::call("create_beside", create).or_else(|error| {
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            return Err(error);
+        }
+        fs::remove_file(&beside)?;
+        create()
+    })?;
+    Ok((beside, file))
 }
 
 /// Puts this into a regular file that is there, in one write, over what was in it: a file that is mounted
@@ -108,22 +139,29 @@ mod tests {
     fn a_file_is_replaced_and_nothing_is_left_beside_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("report.json");
-        replace(&path, b"one").expect("a new file");
-        replace(&path, b"2").expect("an old one");
+        replace(&path, b"one", &|| true).expect("a new file");
+        replace(&path, b"2", &|| true).expect("an old one");
         assert_eq!(fs::read(&path).expect("it is there"), b"2");
+        let mode = |path: &Path| path.metadata().expect("it is there").mode() & 0o777;
+        assert_eq!(mode(&path), PRIVATE);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("its mode");
         let link = folder.path().join("link");
         symlink(&path, &link).expect("a link");
-        replace(&link, b"three").expect("through a link");
+        replace(&link, b"three", &|| true).expect("through a link");
         assert_eq!(fs::read(&path).expect("it is there"), b"three");
         assert!(link.is_symlink());
+        assert_eq!(mode(&path), 0o640, "as it was");
+        replace(&path, b"too late", &|| false).expect("nothing to do");
+        assert_eq!(fs::read(&path).expect("it is there"), b"three");
         assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 2);
     }
 
     #[test]
     fn what_cannot_be_replaced_is_written_in_place() {
-        replace(Path::new("/dev/null"), b"gone").expect("a device");
+        replace(Path::new("/dev/null"), b"gone", &|| true).expect("a device");
         assert!(!fs::metadata("/dev/null").expect("it is there").is_file());
-        let failed = replace(Path::new("/no/such/folder/report"), b"x").expect_err("no folder");
+        let failed =
+            replace(Path::new("/no/such/folder/report"), b"x", &|| true).expect_err("no folder");
         assert_eq!(failed.kind(), io::ErrorKind::NotFound);
     }
 

@@ -2,16 +2,18 @@
 //! other end (`unix(7)`).
 
 use std::fmt;
-use std::fs::{self, File, Permissions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
+use nix::sys::stat::{Mode, umask};
 
 use super::{process, seam};
 use crate::core::Pid;
@@ -74,6 +76,8 @@ pub struct Socket {
     pub place: Place,
     /// Held while it is ours; with its path.
     lock: Option<(File, PathBuf)>,
+    /// The inode of its file: another one of that name is not ours.
+    inode: Option<(u64, u64)>,
     /// A directory that was made for it.
     dir: Option<PathBuf>,
 }
@@ -103,7 +107,7 @@ impl Socket {
                     io::ErrorKind::AddrInUse => Taken::Live,
                     _ => Taken::Error(error),
                 })?;
-                Ok(Self { listener, place: place.clone(), lock: None, dir: None })
+                Ok(Self { listener, place: place.clone(), lock: None, inode: None, dir: None })
             }
         }
     }
@@ -112,18 +116,15 @@ impl Socket {
         let lock_path = lock_path(path);
         let lock = lock(&lock_path)?;
         let place = Place::File(path.to_owned());
-        let listener = clear(path).and_then(|()| listen(&place)).and_then(|listener| {
-            // Whoever may ask is told apart by its credentials.
-            seam::call("chmod_socket", || {
-                fs::set_permissions(path, Permissions::from_mode(0o666))
-            })?;
-            Ok(listener)
-        });
-        match listener {
-            Ok(listener) => Ok(Self { listener, place, lock: Some((lock, lock_path)), dir: None }),
-            Err(error) => {
+        match clear(path).and_then(|()| Ok(listen(&place)?)) {
+            Ok(listener) => {
+                let inode = inode(path);
+                let lock = Some((lock, lock_path));
+                Ok(Self { listener, place, lock, inode, dir: None })
+            }
+            Err(taken) => {
                 let _ = fs::remove_file(&lock_path);
-                Err(Taken::Error(error))
+                Err(taken)
             }
         }
     }
@@ -167,7 +168,9 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         // A file system that has become read-only keeps them; then they are stale, and no harm.
-        if let Place::File(path) = &self.place {
+        if let Place::File(path) = &self.place
+            && inode(path) == self.inode
+        {
             let _ = seam::call("unlink_socket", || fs::remove_file(path));
         }
         // Behind the socket: whoever has the lock finds nothing there.
@@ -183,7 +186,12 @@ impl Drop for Socket {
 
 fn listen(place: &Place) -> io::Result<UnixListener> {
     let address = place.address()?;
-    let listener = seam::call("bind_socket", || UnixListener::bind_addr(&address))?;
+    // Who may ask is told by credentials. Not `chmod` afterwards: in somebody else's directory the name
+    // could lead elsewhere by then.
+    let before = umask(Mode::from_bits_truncate(0o111));
+    let listener = seam::call("bind_socket", || UnixListener::bind_addr(&address));
+    umask(before);
+    let listener = listener?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
@@ -214,6 +222,10 @@ fn lock(path: &Path) -> Result<File, Taken> {
             Err(TryLockError::Error(error)) => return Err(Taken::Error(error)),
         }
         let held = file.metadata()?;
+        if held.len() > 0 {
+            let why = format!("{} is there and is no lock", path.display());
+            return Err(Taken::Error(io::Error::new(io::ErrorKind::AlreadyExists, why)));
+        }
         let there = fs::symlink_metadata(path);
         if there.is_ok_and(|it| (it.dev(), it.ino()) == (held.dev(), held.ino())) {
             return Ok(file);
@@ -223,34 +235,57 @@ fn lock(path: &Path) -> Result<File, Taken> {
 }
 
 /// Removes what a predecessor that was killed has left, and nothing else.
-fn clear(path: &Path) -> io::Result<()> {
+fn clear(path: &Path) -> Result<(), Taken> {
     match fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
+        Ok(found) if found.file_type().is_socket() => {
+            // Other programs have no lock of ours.
+            if is_listened_to(path)? {
+                return Err(Taken::Live);
+            }
+            Ok(fs::remove_file(path)?)
+        }
         Ok(_) => {
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file is there that is no socket"))
+            let why = "a file is there that is no socket";
+            Err(Taken::Error(io::Error::new(io::ErrorKind::AlreadyExists, why)))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+        Err(error) => Err(Taken::Error(error)),
     }
+}
+
+/// Whether anybody has this socket open. Never waits.
+fn is_listened_to(path: &Path) -> io::Result<bool> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let address = UnixAddr::new(path)?;
+    let connected = seam::call("connect_socket", || Ok(connect(socket.as_raw_fd(), &address)?));
+    Ok(!connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
+}
+
+/// Which file this is.
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 fn own_dir(uid: u32) -> PathBuf {
     PathBuf::from(format!("/tmp/fateshare-{uid}"))
 }
 
-/// A directory that is ours alone; whoever was there first might have made it a trap.
+/// A directory in which nobody else can put anything; whoever was there first might have made it a trap.
+/// All may pass through: members of other users may ask.
 fn make_own(dir: &Path, uid: u32) -> io::Result<()> {
-    match seam::call("mkdir_socket", || fs::DirBuilder::new().mode(0o700).create(dir)) {
+    match seam::call("mkdir_socket", || fs::DirBuilder::new().mode(0o711).create(dir)) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    let found = fs::symlink_metadata(dir)?;
-    let is_private = found.mode().trailing_zeros() >= 6;
-    if found.is_dir() && found.uid() == uid && is_private {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::PermissionDenied.into())
-    }
+    if is_of(dir, uid) { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+}
+
+/// Whether this is a directory in which only this user, and root, can put anything.
+fn is_of(dir: &Path, uid: u32) -> bool {
+    const OTHERS_WRITE: u32 = 0o022;
+    fs::symlink_metadata(dir)
+        .is_ok_and(|found| found.is_dir() && found.uid() == uid && found.mode() & OTHERS_WRITE == 0)
 }
 
 /// The inode of our PID namespace; 0 where it cannot be seen.
@@ -259,24 +294,24 @@ fn process_namespace() -> u64 {
 }
 
 /// Where a group may listen that nobody has named, and whose it then is.
-pub fn places(runtime_dir: Option<&Path>) -> Vec<(Place, Option<u32>)> {
+pub fn places(runtime_dir: Option<&Path>) -> Vec<(Place, u32)> {
     let uid = process::effective_user();
-    let mut dirs = vec![(PathBuf::from("/run"), Some(0))];
-    dirs.extend(runtime_dir.map(|dir| (dir.to_owned(), Some(uid))));
-    dirs.push((own_dir(uid), Some(uid)));
+    let mut dirs = vec![(PathBuf::from("/run"), 0)];
+    dirs.extend(runtime_dir.map(|dir| (dir.to_owned(), uid)));
+    dirs.push((own_dir(uid), uid));
     if uid == 0 {
         // Root may look at everybody's.
-        for entry in fs::read_dir("/tmp").into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let owner =
-                name.to_str().and_then(|name| name.strip_prefix("fateshare-")?.parse().ok());
-            if let Some(owner) = owner.filter(|owner| *owner != 0) {
-                dirs.push((entry.path(), Some(owner)));
+        for (parent, before) in [("/tmp", "fateshare-"), ("/run/user", "")] {
+            for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+                let name = entry.file_name();
+                let owner = name.to_str().and_then(|name| name.strip_prefix(before)?.parse().ok());
+                dirs.extend(owner.map(|owner| (entry.path(), owner)));
             }
         }
     }
     let mut places = Vec::new();
-    for (dir, owner) in dirs {
+    // Where others can put something, anybody may listen.
+    for (dir, owner) in dirs.into_iter().filter(|(dir, owner)| is_of(dir, *owner)) {
         for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let is_ours = name.to_str().is_some_and(is_socket_name);
@@ -285,7 +320,7 @@ pub fn places(runtime_dir: Option<&Path>) -> Vec<(Place, Option<u32>)> {
             }
         }
     }
-    places.extend(abstract_places().into_iter().map(|place| (place, None)));
+    places.extend(abstract_places().into_iter().map(|place| (place, uid)));
     places.sort();
     places.dedup_by(|one, other| one.0 == other.0);
     places
@@ -373,10 +408,22 @@ mod tests {
         fs::write(lock_path(&path), "").expect("a lock that nobody holds");
         drop(Socket::at(&Place::File(path.clone())).expect("a stale one is replaced"));
 
+        let other = UnixListener::bind(&path).expect("another program's");
+        assert!(matches!(Socket::at(&Place::File(path.clone())), Err(Taken::Live)));
+        UnixStream::connect(&path).expect("it still listens");
+        drop(other);
+        fs::remove_file(&path).expect("its socket");
+
         fs::write(&path, "precious").expect("a file");
         let refused = Socket::at(&Place::File(path.clone()));
         assert!(matches!(refused, Err(Taken::Error(_))), "{refused:?}");
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "precious");
+
+        fs::remove_file(&path).expect("the file");
+        fs::write(lock_path(&path), "precious").expect("a file");
+        let refused = Socket::at(&Place::File(path.clone()));
+        assert!(matches!(refused, Err(Taken::Error(_))), "{refused:?}");
+        assert_eq!(fs::read_to_string(lock_path(&path)).expect("it is there"), "precious");
     }
 
     #[test]

@@ -30,7 +30,9 @@ fn pair(mode: Mode) -> Group {
 }
 
 /// What bad clients send.
-const GARBAGE: [&[u8]; 6] = [
+const GARBAGE: [&[u8]; 8] = [
+    b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
     b"",
     b"G",
     b"GET /v1/status HTTP/1.1\r\nHost: ",
@@ -56,7 +58,10 @@ const LONGEST_TEARDOWN: Duration = Duration::from_millis(300);
 fn a_thousand_bad_clients_change_neither_the_teardown_nor_memory(mode: Mode) {
     let _one_at_a_time = heavy();
     let port = free_port();
-    let mut group = pair(mode).arguments(&["--listen", &port.to_string()]).start();
+    // An answer of a hundred kilobytes, which most of them ask for and do not read.
+    let words: Vec<String> = (0..2_000).map(|number| format!("say={number:050}")).collect();
+    let group = pair(mode).sidecar("wordy", &*format!("{} exit-on=TERM:0 wait", words.join(" ")));
+    let mut group = group.arguments(&["--listen", &port.to_string()]).start();
     wait_running(&mut group);
     let fateshare = group.fateshare();
     // What the first answer of each kind takes is no client's fault.
@@ -215,6 +220,14 @@ fn what_fails_there_ends_nothing() {
         socket(group.dir()).exists().then(|| about(group, &["health"]))
     });
     assert_eq!(said.code, Some(1), "{}", said.stdout);
+    group.signal(Signal::SIGTERM);
+    group.end().code(0);
+
+    // Whoever may listen there is left alone.
+    let group = pair(Mode::Ordinary);
+    drop(std::os::unix::net::UnixListener::bind(socket(group.dir())).expect("a socket"));
+    let mut group = group.failing("connect_socket:12").start();
+    group.wait_started(&["web", "config-server"]);
     group.signal(Signal::SIGTERM);
     group.end().code(0);
 

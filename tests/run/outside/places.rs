@@ -32,7 +32,7 @@ fn a_socket_that_is_named_and_lives_is_an_error(mode: Mode) {
     let path = socket(group.dir());
     let path = path.to_str().expect("a UTF-8 path");
     let second = Group::new(mode).main("web", "wait").arguments(&["--socket", path]).start().end();
-    second.code(125).says(&["--socket: another group listens at", "name another socket"]);
+    second.code(125).says(&["--socket: somebody listens at", "name another socket"]);
     assert_eq!(about(&group, &["health"]).code, Some(0), "the first one is as it was");
     group.signal(Signal::SIGTERM);
     let dir = fs::read_dir(group.dir()).expect("its directory");
@@ -146,6 +146,7 @@ fn what_cannot_be_had_is_an_error_before_anything_starts(mode: Mode) {
             "--listen: cannot listen at 192.0.2.1:0: Cannot assign requested address",
         ),
         (["--report", "/no/such/folder/report"], "--report: /no/such/folder is no directory"),
+        (["--report", "/dev/stdout"], "--report: /dev/stdout is what members write to"),
         (["--report", "/tmp"], "--report: /tmp is a directory: name a file"),
     ] {
         let group = Group::new(mode).main("web", "wait").arguments(&arguments);
@@ -168,6 +169,28 @@ fn it_recreates_groups_at_the_same_place(mode: Mode) {
     group.end().code(0);
 }
 
+/// A member of another user cannot make anything where the outer group's socket is.
+#[test]
+fn a_group_within_a_group_of_another_user_has_its_own_socket() {
+    if !can_change_users() {
+        return;
+    }
+    let group = asked(Group::new(Mode::Ordinary));
+    fs::set_permissions(group.dir(), fs::Permissions::from_mode(0o755)).expect("its mode");
+    let program = group.install(fateshare(), "inner", "755");
+    let inner = format!(
+        "exec {} run -- sh -c 'echo \"[$FATESHARE_SOCKET]\"; {0} health && exec sleep 60'",
+        program.display()
+    );
+    let mut group = group.main("web", Shell(&inner)).key("user: '4711'").start();
+    group
+        .until("the inner one was asked", |group| group.stdout().contains("healthy").then_some(()));
+    let told = group.stdout();
+    assert!(!told.contains(super::SOCKET) && !told.contains("[]"), "{told}");
+    group.signal(Signal::SIGTERM);
+    group.end().code(143).silent_about("cannot listen");
+}
+
 /// Without a name the first place is taken that can be had, and the next group is beside it; both are
 /// found, and `health` wants one of them named.
 #[test]
@@ -176,7 +199,7 @@ fn several_groups_of_one_user_are_found() {
         return;
     }
     let runtime = tempfile::tempdir().expect("a directory");
-    fs::set_permissions(runtime.path(), fs::Permissions::from_mode(0o777)).expect("its mode");
+    std::os::unix::fs::chown(runtime.path(), Some(65_534), Some(65_534)).expect("its owner");
     let runtime_dir = runtime.path().to_str().expect("a UTF-8 path");
     let start = || {
         let group = Group::new(Mode::Ordinary).main("web", Argv(&["/bin/sleep", "60"]));

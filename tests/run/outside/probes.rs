@@ -108,6 +108,13 @@ fn a_real_prometheus_accepts_the_metrics(mode: Mode) {
     ] {
         assert!(metrics.contains(name), "{name} in {metrics}");
     }
+    let begun = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.contains("start_time_seconds"));
+        lines.map(str::to_owned).collect()
+    };
+    for _ in 0..20 {
+        assert_eq!(begun(&get(&group, "/metrics").1), begun(&metrics), "nothing was started again");
+    }
     let mut tool = Command::new(promtool);
     let tool = tool.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut tool = tool.stdout(Stdio::piped()).spawn().expect("promtool");

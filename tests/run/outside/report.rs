@@ -16,6 +16,7 @@ in_both_modes![
     the_termination_message_keeps_its_file,
     without_its_file_there_is_no_message,
     a_report_that_cannot_be_written_changes_nothing,
+    a_report_through_a_link_leaves_the_link,
     members_inherit_none_of_this,
     what_was_lost_is_in_the_report,
 ];
@@ -29,11 +30,9 @@ fn pair(mode: Mode) -> Group {
 
 fn the_report_has_everything(mode: Mode) {
     let mut group = pair(mode)
-        .main(
-            "web",
-            "child [ daemon session take=USR1 exit-on=TERM:0 wait ] take=USR1 exit-on=TERM:0 wait",
-        )
+        .main("web", "child [ daemon session take=TERM wait ] take=USR1 exit-on=TERM:0 wait")
         .key("memory: 64M")
+        .top("grace_period: 300ms")
         .start();
     group.wait_started(&["web", "daemon", "config-server"]);
     group.signal(Signal::SIGUSR1);
@@ -72,10 +71,14 @@ fn the_report_has_everything(mode: Mode) {
     let events = report["events"].as_array().expect("events");
     let times: Vec<f64> = events.iter().filter_map(|event| event["at_ms"].as_f64()).collect();
     assert!(times.len() == events.len() && times.is_sorted(), "{times:?}");
-    // What was left behind is ended before anybody looks, or told to.
-    for straggler in report["stragglers"].as_array().expect("a list") {
-        assert_eq!(straggler["name"], "fixture");
-    }
+    // What main has left takes no stop signal: it is named, told, and had to be killed.
+    let straggler = &report["stragglers"][0];
+    assert_eq!(straggler["name"], "fixture");
+    assert_eq!(
+        (&straggler["told"]["signal"], &straggler["forced"]),
+        (&json!("SIGTERM"), &json!(true))
+    );
+    assert_eq!(report["stragglers"].as_array().map(Vec::len), Some(1));
     schema_accepts(&report);
 }
 
@@ -184,9 +187,10 @@ fn the_termination_message_keeps_its_file(mode: Mode) {
         let text = fs::read_to_string(&path).expect("the file");
         text.ends_with("; exit 137\n").then_some(text)
     });
+    let after = fs::metadata(&path).expect("the file").ino();
     group.end().code(137);
     assert!(text.starts_with("config-server (pid ") && !text.contains("old"), "{text}");
-    assert_ne!(before, 0);
+    assert_eq!(before, after, "it is a mount's: it must stay the same file");
 }
 
 fn without_its_file_there_is_no_message(mode: Mode) {
@@ -226,6 +230,20 @@ fn a_report_that_cannot_be_written_changes_nothing(mode: Mode) {
         group.end().code(3).silent_about("cannot write");
         assert!(report.contains("\"exit_code\": 3"), "{report}");
     }
+}
+
+fn a_report_through_a_link_leaves_the_link(mode: Mode) {
+    let group = Group::new(mode).main("web", "exit=3").file("real", "old");
+    std::os::unix::fs::symlink("real", group.dir().join("link")).expect("a link");
+    let (real, link) = (group.dir().join("real"), group.dir().join("link"));
+    let mut group = group.main("web", "until=go exit=3").arguments(&["--report", "link"]).start();
+    fs::write(group.dir().join("go"), "").expect("a file");
+    let report = group.until("the report", |_| {
+        fs::read_to_string(&real).ok().filter(|text| text.ends_with("}\n"))
+    });
+    let is_link = link.is_symlink();
+    group.end().code(3);
+    assert!(is_link && report.contains("\"exit_code\": 3"), "{report}");
 }
 
 fn members_inherit_none_of_this(mode: Mode) {

@@ -18,6 +18,7 @@ in_both_modes![
     only_what_is_there_can_be_asked_for,
     what_members_use_includes_their_children,
     a_command_shows_no_environment,
+    the_latest_of_many_signals_are_kept,
 ];
 
 fn pair(mode: Mode) -> Group {
@@ -29,7 +30,12 @@ fn pair(mode: Mode) -> Group {
 
 fn the_status_is_what_is_so(mode: Mode) {
     let mut group = pair(mode).start();
-    let status = wait_running(&mut group);
+    wait_running(&mut group);
+    // What members use is looked at four times a second.
+    let status = wait_status(&mut group, "they have memory", |status| {
+        let of_each = status["members"].as_array().expect("members").iter();
+        of_each.clone().all(|member| member["resident_bytes"].as_u64() > Some(100_000))
+    });
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(status["spec"], "group.yml");
     assert_eq!((&status["healthy"], &status["ready"]), (&json!(true), &json!(true)));
@@ -44,7 +50,6 @@ fn the_status_is_what_is_so(mode: Mode) {
         let pid = if mode == Mode::Pid1 { group.inner_pid(name) } else { group.pid(name) };
         assert_eq!(member["pid"], pid);
         assert_eq!(member["processes"], 1);
-        assert!(member["resident_bytes"].as_u64() > Some(100_000), "{member}");
         assert!(member["command"].as_str().is_some_and(|it| it.contains("fixture")), "{member}");
     }
     assert_eq!(status["members"][0]["memory_bytes"], 192 << 20);
@@ -207,4 +212,30 @@ fn a_command_shows_no_environment(mode: Mode) {
     let report = super::report(&path, |report| report["is_final"] == true).to_string();
     assert!(report.contains("sleep 60") && !report.contains("hunter2"), "{report}");
     group.end().code(143);
+}
+
+/// The first and the latest of what may happen all year; a reader that listens gets everything.
+fn the_latest_of_many_signals_are_kept(mode: Mode) {
+    let mut group = asked(Group::new(mode)).main("web", "count=USR1 exit-on=TERM:0 wait");
+    group = group.arguments(&["--report", "report.json"]);
+    let mut group = group.start();
+    wait_running(&mut group);
+    let mut events = 0;
+    while events < 1_300 {
+        group.signal(Signal::SIGUSR1);
+        events = status(&group)["events"].as_u64().expect("a number");
+    }
+    let path = group.dir().join("report.json");
+    group.signal(Signal::SIGTERM);
+    let report = super::report(&path, |report| report["is_final"] == true);
+    group.end().code(0);
+    let listed = report["events"].as_array().expect("events");
+    let left_out = report["events_left_out"].as_u64().expect("a number");
+    assert!(left_out > 200 && listed.len() < 1_100, "{left_out} of {}", listed.len());
+    let numbers: Vec<u64> = listed.iter().filter_map(|event| event["seq"].as_u64()).collect();
+    assert!(numbers.is_sorted() && numbers[0] == 0);
+    assert_eq!(numbers.last().copied(), Some(listed.len() as u64 + left_out - 1));
+    // The stop request is the last signal of all.
+    let signals = report["signals"].as_array().expect("signals");
+    assert_eq!(signals.last().expect("one")["signal"], "SIGTERM");
 }
