@@ -346,14 +346,14 @@ pub struct Run {
 
 const AFTER_RUN: &str = "\
 Environment:
-  FATESHARE_SPEC          the launch spec, when none is named
-  FATESHARE_LOG           off, error, warn, info or debug: what fateshare itself says on stderr
-  FATESHARE_LOG_FORMAT    like --log-format
-  NO_COLOR                set to anything: no colours
-  FATESHARE_GRACE_PERIOD  like --grace-period
-  FATESHARE_SOCKET        like --socket; members find there where their own group can be asked
-  FATESHARE_LISTEN        like --listen
-  FATESHARE_REPORT        like --report
+  FATESHARE_SPEC             the launch spec, when none is named
+  FATESHARE_LOG              off, error, warn, info or debug: what fateshare itself says on stderr
+  FATESHARE_LOG_FORMAT       like --log-format
+  NO_COLOR                   set to anything: no colours
+  FATESHARE_GRACE_PERIOD     like --grace-period
+  FATESHARE_SOCKET           like --socket; members find there where their own group can be asked
+  FATESHARE_LISTEN           like --listen
+  FATESHARE_REPORT           like --report
   FATESHARE_TERMINATION_LOG  like --termination-log
 
 Exit code:

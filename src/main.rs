@@ -16,10 +16,11 @@ use fateshare::load::{self, setting};
 use fateshare::local::{self, Recreation, Wanted};
 use fateshare::report::document::{FORM, Report};
 use fateshare::report::page;
-use fateshare::report::timeline::{self, Look};
-use fateshare::run::{Outside, Settings, SocketChoice};
+use fateshare::report::timeline::{self, Letters, Look};
+use fateshare::run::{Outside, Settings, SocketChoice, TerminationLog};
 use fateshare::spec::{Member, Problems, Reading, parse_duration};
-use fateshare::status::{client, ps};
+use fateshare::status::client;
+use fateshare::status::ps::{self, PsLook};
 use fateshare::sys::outlet::Size;
 use fateshare::sys::output::Which;
 use fateshare::sys::{files, process, signals};
@@ -149,13 +150,22 @@ fn outside(args: &cli::Run) -> Result<Outside> {
         }
         None => None,
     };
-    let termination_log = path(args.termination_log.as_deref(), "FATESHARE_TERMINATION_LOG");
-    let termination_log = termination_log.unwrap_or_else(|| "/dev/termination-log".into());
+    if let SocketChoice::Named(path) | SocketChoice::Inherited(path) = &socket
+        && path == Path::new("@")
+    {
+        return Err(anyhow!("--socket: @ is no name: write @NAME for an abstract socket"));
+    }
+    let named = path(args.termination_log.as_deref(), "FATESHARE_TERMINATION_LOG");
+    let termination_log = match named {
+        Some(path) if path == none => TerminationLog::None,
+        Some(path) => TerminationLog::Named(path),
+        None => TerminationLog::Usual,
+    };
     Ok(Outside {
         socket,
         listen,
-        report: path(args.report.as_deref(), "FATESHARE_REPORT"),
-        termination_log: Some(termination_log).filter(|path| path != none),
+        report: path(args.report.as_deref(), "FATESHARE_REPORT").filter(|path| path != none),
+        termination_log,
         commands: Vec::new(),
         picture: true,
     })
@@ -175,7 +185,8 @@ fn ask(running: &cli::Running) -> Result<Vec<client::Found>> {
 fn ps(args: &cli::Ps) -> Result<u8> {
     let found = ask(&args.running)?;
     let width = Size::of(Which::Stdout.as_fd()).map(Size::columns).ok().filter(|it| *it > 0);
-    let (text, failures) = ps::show(&found, args.json, width);
+    let look = PsLook { width, letters: fateshare::run::letters(Letters::Unicode) };
+    let (text, failures) = ps::show(&found, args.json, look);
     print(&text)?;
     for failure in &failures {
         complain(&anyhow!("{failure}"));
@@ -188,7 +199,8 @@ fn health(args: &cli::Health) -> Result<u8> {
     let found = ask(&args.running)?;
     let verdict = ps::judge(&found, args.ready);
     let (Ok(text) | Err(text)) = &verdict;
-    print(&format!("{text}\n"))?;
+    // The code is what was asked for, whoever reads the line.
+    let _ = print(&format!("{text}\n"));
     Ok(if verdict.is_ok() { 0 } else { UNHEALTHY })
 }
 
@@ -219,7 +231,8 @@ fn timeline(args: &cli::Timeline) -> Result<u8> {
     }
     let width = Size::of(Which::Stdout.as_fd()).map_or(0, Size::columns);
     let width = if width == 0 { USUAL_WIDTH } else { width };
-    let look = Look { width, letters: fateshare::run::letters(), most_rows: usize::MAX };
+    let look =
+        Look { width, letters: fateshare::run::letters(Letters::Ascii), most_rows: usize::MAX };
     print(&timeline::story(&report, look))?;
     Ok(0)
 }

@@ -414,7 +414,8 @@ fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
-fn cut(text: &str, most: usize, mark: char) -> String {
+/// A text of no more than so many columns; the last one says that there was more.
+pub fn cut(text: &str, most: usize, mark: char) -> String {
     if columns(text) <= most {
         return text.to_owned();
     }

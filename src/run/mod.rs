@@ -17,7 +17,7 @@ mod wait;
 mod window;
 
 pub use launcher::{free_port, instance};
-pub use window::{Outside, SocketChoice, letters};
+pub use window::{Outside, SocketChoice, TerminationLog, letters};
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -39,6 +39,17 @@ pub enum SocketChoice {
     None,
 }
 
+/// Where the termination message goes, if that is a regular file which is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TerminationLog {
+    /// Where Kubernetes has it.
+    Usual,
+    /// Here.
+    Named(PathBuf),
+    /// Nowhere.
+    None,
+}
+
 /// What is wanted of all this.
 #[derive(Clone, Debug)]
 pub struct Outside {
@@ -48,8 +59,8 @@ pub struct Outside {
     pub listen: Option<SocketAddr>,
     /// The report's file.
     pub report: Option<PathBuf>,
-    /// The termination message's file, where it is there.
-    pub termination_log: Option<PathBuf>,
+    /// The termination message's file.
+    pub termination_log: TerminationLog,
     /// The members' commands, as people are shown them.
     pub commands: Vec<String>,
     /// Whether a crash is drawn on the terminal, if standard error is one.
@@ -86,14 +97,18 @@ pub(super) fn open(outside: &Outside, inherited: &mut Inherited, board: &Board) 
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(anyhow!("--report: {} is no directory", folder.display()));
         }
-        if is_own_output(report) {
-            return Err(anyhow!(
-                "--report: {} is what members write to: name a file of its own",
-                report.display()
-            ));
-        }
+        not_own_output("--report", report)?;
         if report.is_dir() {
             return Err(anyhow!("--report: {} is a directory: name a file", report.display()));
+        }
+    }
+    if let TerminationLog::Named(path) = &outside.termination_log {
+        not_own_output("--termination-log", path)?;
+        if !path.is_file() {
+            tracing::warn!(
+                "--termination-log: {} is no regular file which is there: nothing will be written",
+                path.display()
+            );
         }
     }
     Ok(Server::new(board.clone(), socket, probes, spare_descriptors(board.launch().members.len())))
@@ -152,12 +167,17 @@ fn anywhere(runtime_dir: Option<&Path>) -> Option<Socket> {
     socket.ok()
 }
 
-/// Whether a path is one of our own descriptors: a report there would be in the way of the members' output.
-fn is_own_output(path: &Path) -> bool {
-    let within = |dir: &str| path.starts_with(dir);
+/// A path must not be one of our own descriptors: what is written there anew would take the place of the
+/// members' output.
+fn not_own_output(option: &str, path: &Path) -> Result<()> {
     let named =
         ["/dev/stdin", "/dev/stdout", "/dev/stderr"].iter().any(|name| path == Path::new(name));
-    named || within("/dev/fd") || within("/proc/self/fd") || within("/proc/thread-self/fd")
+    let within = ["/dev/fd", "/proc/self/fd", "/proc/thread-self/fd"];
+    if named || within.iter().any(|dir| path.starts_with(dir)) {
+        let shown = path.display();
+        return Err(anyhow!("{option}: {shown} is what members write to: name a file of its own"));
+    }
+    Ok(())
 }
 
 /// So many descriptors nobody needs but those who ask.
@@ -257,7 +277,11 @@ impl Recorder {
         let plain = matches!(format, Format::Raw | Format::Text);
         Self {
             report: outside.report.clone(),
-            termination_log: outside.termination_log.clone(),
+            termination_log: match &outside.termination_log {
+                TerminationLog::Usual => Some("/dev/termination-log".into()),
+                TerminationLog::Named(path) => Some(path.clone()),
+                TerminationLog::None => None,
+            },
             picture: outside.picture && plain && Which::Stderr.is_terminal(),
             environment,
             board: board.clone(),
@@ -292,7 +316,7 @@ impl Recorder {
         let width = Size::of(Which::Stderr.as_fd()).map_or(0, Size::columns);
         let look = Look {
             width: if width == 0 { USUAL_WIDTH } else { width },
-            letters: letters(),
+            letters: letters(Letters::Ascii),
             most_rows: MOST_ROWS,
         };
         Some(picture(&self.board.report(&self.environment), look))
@@ -337,14 +361,11 @@ impl Recorder {
     }
 }
 
-/// What the terminal shows, by the locale.
-pub fn letters() -> Letters {
+/// What the terminal shows, by the locale; where none is set, as in most containers, this.
+pub fn letters(unset: Letters) -> Letters {
     let set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find(set).and_then(env::var_os);
-    let locale = locale.unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    if locale.contains("utf-8") || locale.contains("utf8") {
-        Letters::Unicode
-    } else {
-        Letters::Ascii
-    }
+    let Some(name) = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find(set) else { return unset };
+    let locale = env::var_os(name).unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let is_utf8 = locale.contains("utf-8") || locale.contains("utf8");
+    if is_utf8 { Letters::Unicode } else { Letters::Ascii }
 }

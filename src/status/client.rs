@@ -12,10 +12,12 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::runtime::Builder;
+use tokio::task::JoinError;
 use tokio::time::{sleep, timeout};
 
 use super::Status;
 use crate::core::Pid;
+use crate::spec::on_one_line;
 use crate::sys::process;
 use crate::sys::status_socket::{self, LONGEST_PATH, Peer, Place, peer};
 
@@ -26,7 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Longer than any answer.
-const LARGEST: usize = 64 * 1024 * 1024;
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// So many places are looked at.
+const MOST_PLACES: usize = 64;
 
 /// A group that was found.
 #[derive(Debug)]
@@ -35,52 +40,56 @@ pub struct Found {
     pub place: Place,
     /// What it says of itself, or why that is not known.
     pub status: Result<Status, String>,
+    /// Whether it is our own user's.
+    pub own: bool,
 }
 
-/// Asks the group at this socket; without one all that are found where groups listen by themselves.
-/// Fails when there is none.
+/// Asks the group at this socket; without one all that are found where groups listen by themselves: then
+/// those are left out that give no answer, if any other does. Fails when there is none.
 pub fn ask(socket: Option<&Path>, runtime_dir: Option<&Path>) -> Result<Vec<Found>, String> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| format!("cannot make an event loop: {error}"))?;
-    let named = socket.map(|path| vec![(Place::parse(path), None)]);
-    let places = named.unwrap_or_else(|| {
+    let places: Vec<(Place, Option<u32>)> = if let Some(path) = socket {
+        vec![(Place::parse(path), None)]
+    } else {
         let places = status_socket::places(runtime_dir).into_iter();
-        places.map(|(place, owner)| (place, Some(owner))).collect()
-    });
+        places.take(MOST_PLACES).map(|(place, owner)| (place, Some(owner))).collect()
+    };
+    let is_named = socket.is_some();
     // All at the same time: one that does not answer must not keep us from the others.
-    let answers: Vec<(Place, Result<Status, Refusal>)> = runtime.block_on(async {
+    let answers = runtime.block_on(async {
         let ask = |(place, owner): (Place, Option<u32>)| {
             let asked = place.clone();
-            let task = tokio::spawn(async move {
+            let answer = tokio::spawn(async move {
                 let answer = timeout(PATIENCE, ask_patiently(&asked, owner)).await;
-                let seconds = PATIENCE.as_secs();
-                answer.unwrap_or_else(|_| {
-                    Err(Refusal::Said(format!("does not answer within {seconds}s")))
-                })
+                let why = format!("does not answer within {}s", PATIENCE.as_secs());
+                answer.unwrap_or(Err(Refusal::Silent(why)))
             });
-            (place, task)
+            (place, answer)
         };
         let mut answers = Vec::new();
-        for (place, task) in places.into_iter().map(ask).collect::<Vec<_>>() {
-            let answer = task.await.unwrap_or_else(|error| Err(Refusal::Said(error.to_string())));
-            answers.push((place, answer));
+        for (place, answer) in places.into_iter().map(ask).collect::<Vec<_>>() {
+            let failed = |error: JoinError| Err(Refusal::Silent(error.to_string()));
+            answers.push((place, answer.await.unwrap_or_else(failed)));
         }
         answers
     });
     let mut found = Vec::new();
-    for (place, status) in answers {
-        match status {
-            Ok(status) => found.push(Found { place, status: Ok(status) }),
-            Err(Refusal::Said(why)) => found.push(Found { place, status: Err(why) }),
-            Err(Refusal::Stranger(why)) if socket.is_some() => {
-                found.push(Found { place, status: Err(why) });
-            }
-            Err(Refusal::Nobody(why)) if socket.is_some() => {
-                return Err(format!("{place}: {why}"));
-            }
+    let mut silent = Vec::new();
+    for (place, answer) in answers {
+        match answer {
+            Ok((status, own)) => found.push(Found { place, status: Ok(status), own }),
+            Err(Refusal::Nobody(why)) if is_named => return Err(format!("{place}: {why}")),
+            Err(Refusal::Stranger(why)) if is_named => silent.push((place, why)),
+            Err(Refusal::Silent(why)) => silent.push((place, why)),
             // What somebody who was killed has left, or put there to be asked.
             Err(Refusal::Nobody(_) | Refusal::Stranger(_) | Refusal::Crowd) => {}
         }
+    }
+    if found.is_empty() {
+        let found_silent =
+            |(place, why): (_, String)| Found { place, status: Err(shown(&why)), own: false };
+        found.extend(silent.into_iter().map(found_silent));
     }
     if found.is_empty() {
         return Err("no group runs here that can be asked: where it listens elsewhere, name its socket with \
@@ -90,8 +99,15 @@ pub fn ask(socket: Option<&Path>, runtime_dir: Option<&Path>) -> Result<Vec<Foun
     Ok(found)
 }
 
+/// What a server says goes to a terminal: one short line, whoever it was.
+fn shown(why: &str) -> String {
+    const LONGEST: usize = 300;
+    let line = on_one_line(why);
+    line[..line.floor_char_boundary(LONGEST)].to_owned()
+}
+
 /// Where there is a crowd before us, or we are driven out by one, it is tried again.
-async fn ask_patiently(place: &Place, owner: Option<u32>) -> Result<Status, Refusal> {
+async fn ask_patiently(place: &Place, owner: Option<u32>) -> Result<(Status, bool), Refusal> {
     loop {
         match ask_one(place, owner).await {
             Err(Refusal::Crowd) => sleep(PAUSE).await,
@@ -108,20 +124,18 @@ enum Refusal {
     Nobody(String),
     /// Somebody is whom we do not believe.
     Stranger(String),
-    /// Somebody is, and this is wrong.
-    Said(String),
+    /// Somebody is, and gives no answer, or none that is one.
+    Silent(String),
 }
 
-async fn ask_one(place: &Place, owner: Option<u32>) -> Result<Status, Refusal> {
+async fn ask_one(place: &Place, owner: Option<u32>) -> Result<(Status, bool), Refusal> {
     let stream = connect(place).await.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => Refusal::Crowd,
-        io::ErrorKind::ConnectionRefused => {
-            Refusal::Nobody("no group listens there any more".to_owned())
-        }
+        io::ErrorKind::ConnectionRefused => Refusal::Nobody("nobody listens there".to_owned()),
         io::ErrorKind::NotFound => Refusal::Nobody("no such socket".to_owned()),
         _ => Refusal::Nobody(error.to_string()),
     })?;
-    let said = |error: &dyn std::fmt::Display| Refusal::Said(error.to_string());
+    let said = |error: &dyn std::fmt::Display| Refusal::Silent(error.to_string());
     let server = peer(&stream).map_err(|error| said(&error))?;
     if !is_trusted(place, owner, server) {
         let user = server.uid;
@@ -138,12 +152,13 @@ async fn ask_one(place: &Place, owner: Option<u32>) -> Result<Status, Refusal> {
     let answer = sender.send_request(request).await.map_err(|_| Refusal::Crowd)?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), LARGEST).collect().await;
-    let body = body.map_err(|error| Refusal::Said(error.to_string()))?.to_bytes();
+    let body = body.map_err(|error| Refusal::Silent(error.to_string()))?.to_bytes();
     if status != StatusCode::OK {
-        return Err(Refusal::Said(String::from_utf8_lossy(&body).trim().to_owned()));
+        return Err(Refusal::Silent(String::from_utf8_lossy(&body).trim().to_owned()));
     }
-    serde_json::from_slice(&body)
-        .map_err(|error| Refusal::Said(format!("its answer cannot be read: {error}")))
+    let status = serde_json::from_slice(&body)
+        .map_err(|error| Refusal::Silent(format!("its answer cannot be read: {error}")))?;
+    Ok((status, server.uid == process::effective_user()))
 }
 
 async fn connect(place: &Place) -> io::Result<UnixStream> {
@@ -171,7 +186,7 @@ fn is_trusted(place: &Place, owner: Option<u32>, server: Peer) -> bool {
     let named = match place {
         Place::File(_) => owner.is_none_or(|owner| owner == server.uid),
         Place::Abstract(name) => {
-            let pid = name.rsplit('-').next().and_then(|it| it.parse().ok()).map(Pid);
+            let pid = name.split('-').nth(2).and_then(|it| it.parse().ok()).map(Pid);
             pid == Some(server.pid)
         }
     };

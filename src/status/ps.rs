@@ -6,20 +6,26 @@ use std::time::Duration;
 use super::answer::{CheckRow, MemberRow, Status};
 use super::client::Found;
 use crate::core::span;
-use crate::report::timeline::outcome;
+use crate::report::timeline::{Letters, cut, outcome};
 use crate::spec::on_one_line;
 
 const HEADS: [&str; 8] = ["NAME", "PID", "STATE", "CHECK", "UP", "CPU", "MEM", "COMMAND"];
+
+/// So many of several groups are named.
+const NAMED: usize = 8;
+
+/// On a narrow terminal names are cut here.
+const SHORT_NAME: usize = 20;
 
 /// Columns of numbers.
 const RIGHT: [bool; 8] = [false, true, false, false, true, true, true, false];
 
 /// Every group, and what is wrong with those that cannot be asked: a table each, or one array.
-pub fn show(found: &[Found], json: bool, width: Option<usize>) -> (String, Vec<String>) {
+pub fn show(found: &[Found], json: bool, look: PsLook) -> (String, Vec<String>) {
     let mut tables = Vec::new();
     let mut objects = Vec::new();
     let mut failures = Vec::new();
-    for Found { place, status } in found {
+    for Found { place, status, .. } in found {
         match status {
             Ok(status) if json => {
                 let mut object = serde_json::to_value(status).unwrap_or_default();
@@ -27,7 +33,7 @@ pub fn show(found: &[Found], json: bool, width: Option<usize>) -> (String, Vec<S
                 objects.push(object);
             }
             Ok(status) => {
-                let table = table(status, width);
+                let table = table(status, look);
                 let several = found.len() > 1;
                 tables.push(if several { format!("{place}\n{table}") } else { table });
             }
@@ -44,8 +50,13 @@ pub fn show(found: &[Found], json: bool, width: Option<usize>) -> (String, Vec<S
 
 /// Whether the group that was found is healthy, or ready: in a line, what it is, or what is wrong.
 pub fn judge(found: &[Found], ready: bool) -> Result<String, String> {
-    let [Found { place, status }] = found else {
-        let places: Vec<String> = found.iter().map(|it| it.place.to_string()).collect();
+    // Whoever may look at others' groups means its own.
+    let own: Vec<&Found> = found.iter().filter(|it| it.own).collect();
+    let all: Vec<&Found> = found.iter().collect();
+    let meant = if own.is_empty() { all } else { own };
+    let [Found { place, status, .. }] = meant[..] else {
+        let mut places: Vec<String> = meant.iter().map(|it| it.place.to_string()).collect();
+        places.truncate(NAMED);
         let places = places.join(", ");
         return Err(format!("several groups run here: name one of {places} with --socket"));
     };
@@ -54,21 +65,40 @@ pub fn judge(found: &[Found], ready: bool) -> Result<String, String> {
         return Ok(if ready { "ready" } else { "healthy" }.to_owned());
     }
     if let Some(stopping) = &status.stopping {
-        return Err(format!("stopping: {}", stopping.why));
+        return Err(on_one_line(&format!("stopping: {}", stopping.why)));
     }
     let word = if status.healthy { "not ready" } else { "not healthy" };
     let why = status.not_ready.as_deref().unwrap_or("the group is starting");
-    Err(format!("{word}: {why}"))
+    Err(on_one_line(&format!("{word}: {why}")))
 }
 
-/// The head line and a row for each member; lines are cut at `width`, if there is one.
-pub fn table(status: &Status, width: Option<usize>) -> String {
+/// What the table may look like.
+#[derive(Clone, Copy, Debug)]
+pub struct PsLook {
+    /// Columns of the terminal, if it is one: longer lines are cut.
+    pub width: Option<usize>,
+    /// What it shows.
+    pub letters: Letters,
+}
+
+/// The head line and a row for each member.
+pub fn table(status: &Status, look: PsLook) -> String {
+    let mark = if look.letters == Letters::Unicode { '…' } else { '~' };
     let mut rows = vec![HEADS.map(str::to_owned)];
     rows.extend(status.members.iter().map(|member| row(status, member)));
-    let widths: Vec<usize> = (0..HEADS.len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    let mut lines = vec![head(status)];
+    let widths = |rows: &[[String; 8]]| -> Vec<usize> {
+        let widest = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+        (0..HEADS.len()).map(|column| widest(column).unwrap_or(0)).collect()
+    };
+    let but_command =
+        |widths: &[usize]| widths.iter().rev().skip(1).map(|it| it + 2).sum::<usize>();
+    if look.width.is_some_and(|width| but_command(&widths(&rows)) > width) {
+        for row in &mut rows {
+            row[0] = cut(&row[0], SHORT_NAME, mark);
+        }
+    }
+    let widths = widths(&rows);
+    let mut lines = vec![head(status, look.letters)];
     for row in &rows {
         let mut line = String::new();
         for ((cell, width), right) in row.iter().zip(&widths).zip(RIGHT) {
@@ -81,20 +111,13 @@ pub fn table(status: &Status, width: Option<usize>) -> String {
         }
         lines.push(line.trim_end().to_owned());
     }
-    let mut text = String::new();
-    for line in lines {
-        match width.filter(|width| line.chars().count() > *width) {
-            Some(width) => text.extend(line.chars().take(width)),
-            None => text.push_str(&line),
-        }
-        text.push('\n');
-    }
-    text
+    let width = look.width.unwrap_or(usize::MAX);
+    lines.iter().map(|line| cut(line, width, mark) + "\n").collect()
 }
 
 /// `running 42s · healthy · ready · grace 9s · /app/manifest.yml`, in a teardown
 /// `stopping 3.1s, 5.9s left: config-server was killed by SIGKILL`.
-fn head(status: &Status) -> String {
+fn head(status: &Status, letters: Letters) -> String {
     if let Some(stopping) = &status.stopping {
         let left = match status.state.as_str() {
             "stopping" => format!("{} left", span(time(stopping.left_ms))),
@@ -112,7 +135,8 @@ fn head(status: &Status) -> String {
     }
     parts.push(format!("grace {}", span(time(status.grace_period_ms))));
     parts.push(status.spec.clone());
-    on_one_line(&parts.join(" · "))
+    let between = if letters == Letters::Unicode { " · " } else { " - " };
+    on_one_line(&parts.join(between))
 }
 
 fn row(status: &Status, member: &MemberRow) -> [String; 8] {

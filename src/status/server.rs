@@ -30,7 +30,6 @@ use super::Board;
 use super::answer::Answers;
 use super::metrics;
 use super::stream::Events;
-use crate::core::short_cause;
 use crate::sys::process;
 use crate::sys::status_socket::{Peer, Socket, may_be_anybody, peer};
 
@@ -106,6 +105,7 @@ impl Server {
             tokio::spawn(async move {
                 let (mut entitled, mut refused) =
                     (Pool::new(most), Pool::new(MOST_REFUSED.min(most)));
+                let mut pace = Pace::default();
                 loop {
                     let Ok((stream, _)) = listener.accept().await else {
                         sleep(PAUSE).await;
@@ -124,8 +124,7 @@ impl Server {
                             serve(stream, board, door).await;
                         }
                     });
-                    // Whoever was let in comes before the next one.
-                    yield_now().await;
+                    pace.keep().await;
                 }
             });
         }
@@ -134,6 +133,7 @@ impl Server {
             let (board, is_used) = (self.board, Arc::clone(&is_used));
             tokio::spawn(async move {
                 let mut pool = Pool::new(most);
+                let mut pace = Pace::default();
                 loop {
                     let Ok((stream, from)) = listener.accept().await else {
                         sleep(PAUSE).await;
@@ -146,7 +146,7 @@ impl Server {
                             serve(stream, board, Door::Probes).await;
                         }
                     });
-                    yield_now().await;
+                    pace.keep().await;
                 }
             });
         }
@@ -161,6 +161,24 @@ impl Open {
             for _ in 0..LAST_TURNS {
                 yield_now().await;
             }
+        }
+    }
+}
+
+/// How fast connections are let in: whoever was let in comes before the next one, and who only connects
+/// and hangs up gets no more than a small share of the processor.
+#[derive(Default)]
+struct Pace(u32);
+
+impl Pace {
+    async fn keep(&mut self) {
+        const AT_ONCE: u32 = 4;
+        const PAUSE: Duration = Duration::from_millis(1);
+        self.0 += 1;
+        if self.0.is_multiple_of(AT_ONCE) {
+            sleep(PAUSE).await;
+        } else {
+            yield_now().await;
         }
     }
 }
@@ -294,11 +312,10 @@ async fn answer<B>(
     }
 }
 
-/// Why the group does not live on; `None` if it does.
+/// Whether the group does not live on. Why is nothing for strangers: it names processes.
 fn dying(board: &Board) -> Option<String> {
-    let state = board.lock();
-    let (decided, _) = state.story.decided.as_ref()?;
-    Some(format!("the group is stopping: {}", short_cause(board.launch(), &decided.verdict.cause)))
+    let decided = board.lock().story.decided.is_some();
+    decided.then(|| "the group is stopping".to_owned())
 }
 
 fn probe(trouble: Option<String>) -> Answer {

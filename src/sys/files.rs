@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 
 use super::{process, seam};
@@ -22,9 +23,11 @@ pub fn replace(path: &Path, bytes: &[u8], wanted: &dyn Fn() -> bool) -> io::Resu
     // A link is written through, not replaced: whether that may be is the kernel's to say, which knows
     // whose it is.
     let found = fs::symlink_metadata(path).ok();
-    let replaceable = found.as_ref().is_none_or(fs::Metadata::is_file);
-    if replaceable && rename_into(path, found.as_ref(), bytes, wanted).is_ok() {
-        return Ok(());
+    if found.as_ref().is_none_or(fs::Metadata::is_file) {
+        match rename_into(path, found.as_ref(), bytes, wanted) {
+            Err(error) if is_refused(&error) => {}
+            renamed => return renamed,
+        }
     }
     if !wanted() {
         return Ok(());
@@ -34,12 +37,20 @@ pub fn replace(path: &Path, bytes: &[u8], wanted: &dyn Fn() -> bool) -> io::Resu
             .write(true)
             .create(true)
             .truncate(true)
-            // A pipe that nobody reads is no reason to wait.
+            // A pipe that nobody has open is no reason to wait; a slow reader is one.
             .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
             .mode(PRIVATE)
             .open(path)?;
+        fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
         file.write_all(bytes)
     })
+}
+
+/// Whether a file cannot be replaced here, but may be written to: a mount point, a directory that is
+/// read-only or somebody else's. A full disk is none of these: then the old report stays.
+fn is_refused(error: &io::Error) -> bool {
+    let codes = [libc::EACCES, libc::EPERM, libc::EROFS, libc::EBUSY, libc::EXDEV];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 fn rename_into(

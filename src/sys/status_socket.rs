@@ -15,7 +15,7 @@ use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
 use nix::sys::stat::{Mode, umask};
 
-use super::{process, seam};
+use super::{clock, process, seam};
 use crate::core::Pid;
 
 /// A path has no more room in a socket's address.
@@ -152,7 +152,10 @@ impl Socket {
             }
         }
         let name = format!("{ABSTRACT}-{}-{}", process_namespace(), process::own_pid());
-        Self::at(&Place::Abstract(name)).map_err(|taken| match taken {
+        // Anybody may take a name; nobody can take all of them.
+        let another = format!("{name}-{}", clock::monotonic().as_nanos());
+        let first = Self::at(&Place::Abstract(name));
+        first.or_else(|_| Self::at(&Place::Abstract(another))).map_err(|taken| match taken {
             Taken::Live => io::Error::from(io::ErrorKind::AddrInUse),
             Taken::Error(error) => error,
         })
@@ -215,6 +218,9 @@ fn lock(path: &Path) -> Result<File, Taken> {
                 .mode(0o600)
                 .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
                 .open(path)
+        });
+        let file = file.map_err(|error| {
+            io::Error::new(error.kind(), format!("its lock {}: {error}", path.display()))
         })?;
         match file.try_lock() {
             Ok(()) => {}
@@ -339,8 +345,8 @@ fn abstract_places() -> Vec<Place> {
     let text = String::from_utf8_lossy(&text);
     let names = text.lines().filter_map(|line| {
         let name = line.split_ascii_whitespace().nth(7)?;
-        let number = name.strip_prefix(&prefix)?;
-        number.parse::<i32>().ok()?;
+        let rest = name.strip_prefix(&prefix)?;
+        rest.split('-').next()?.parse::<i32>().ok()?;
         Some(Place::Abstract(name[1..].to_owned()))
     });
     names.collect()

@@ -31,6 +31,7 @@ fn socket(dir: &Path) -> PathBuf {
 }
 
 /// What a program said.
+#[derive(Debug)]
 struct Said {
     code: Option<i32>,
     stdout: String,

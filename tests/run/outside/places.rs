@@ -1,6 +1,7 @@
 //! Where a group listens, who may ask it, and how it is found.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
@@ -131,7 +132,7 @@ fn what_cannot_be_had_is_an_error_before_anything_starts(mode: Mode) {
         (["--socket", &long], "--socket: a socket's path has no more than 107 bytes"),
         (
             ["--socket", "/no/such/folder/sock"],
-            "--socket: cannot listen at /no/such/folder/sock: No such file",
+            "--socket: cannot listen at /no/such/folder/sock: its lock /no/such/folder/sock.lock: No such file",
         ),
         (
             ["--socket", "/etc/passwd"],
@@ -146,6 +147,11 @@ fn what_cannot_be_had_is_an_error_before_anything_starts(mode: Mode) {
             "--listen: cannot listen at 192.0.2.1:0: Cannot assign requested address",
         ),
         (["--report", "/no/such/folder/report"], "--report: /no/such/folder is no directory"),
+        (["--socket", "@"], "--socket: @ is no name: write @NAME for an abstract socket"),
+        (
+            ["--termination-log", "/dev/stderr"],
+            "--termination-log: /dev/stderr is what members write to",
+        ),
         (["--report", "/dev/stdout"], "--report: /dev/stdout is what members write to"),
         (["--report", "/tmp"], "--report: /tmp is a directory: name a file"),
     ] {
@@ -199,12 +205,12 @@ fn several_groups_of_one_user_are_found() {
         return;
     }
     let runtime = tempfile::tempdir().expect("a directory");
-    std::os::unix::fs::chown(runtime.path(), Some(65_534), Some(65_534)).expect("its owner");
+    std::os::unix::fs::chown(runtime.path(), Some(4_713), Some(4_713)).expect("its owner");
     let runtime_dir = runtime.path().to_str().expect("a UTF-8 path");
     let start = || {
         let group = Group::new(Mode::Ordinary).main("web", Argv(&["/bin/sleep", "60"]));
         let group = group.without_env("FATESHARE_SOCKET").env("XDG_RUNTIME_DIR", runtime_dir);
-        group.run_by_nobody("").start()
+        group.run_by("--reuid 4713 --regid 4713 --clear-groups").start()
     };
     let path = runtime.path().join("fateshare.sock");
     let mut groups = [start(), start()];
@@ -215,7 +221,7 @@ fn several_groups_of_one_user_are_found() {
     }
     let program = groups[0].dir().join("fateshare");
     let client = |args: &[&str]| {
-        let ids = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+        let ids = ["--reuid", "4713", "--regid", "4713", "--clear-groups"];
         let mut client = Command::new("setpriv");
         said(
             client
@@ -255,4 +261,28 @@ fn nobody_to_ask_is_said() {
     // Docker reserves 2.
     assert_eq!(run(&["health", "--no-such-option"]).code, Some(1));
     assert_eq!(run(&["ps", "--no-such-option"]).code, Some(125));
+}
+
+/// What a server says is shown on one clean line, whoever it is; and one that gives no answer is no group.
+#[test]
+fn a_server_that_is_none_of_ours_fools_nobody() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("fateshare.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let body = "\u{1b}[31mEVIL\u{1b}]0;title\u{7}\nfateshare: healthy";
+            let head = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: {}\r\n\r\n", body.len());
+            let mut some = [0; 512];
+            let _ = stream.read(&mut some);
+            let _ = stream.write_all((head + body).as_bytes());
+        }
+    });
+    let named = path.to_str().expect("a UTF-8 path");
+    let shown = run(&["ps", "--socket", named]);
+    assert_eq!(shown.code, Some(125));
+    assert!(!shown.stderr.contains('\u{1b}') && shown.stderr.lines().count() == 1, "{shown:?}");
+    let health = run(&["health", "--socket", named]);
+    assert_eq!(health.code, Some(1));
+    assert!(!health.stdout.contains('\u{1b}') && health.stdout.lines().count() == 1, "{health:?}");
 }

@@ -200,7 +200,7 @@ fn without_its_file_there_is_no_message(mode: Mode) {
     group.signal(Signal::SIGTERM);
     super::report(&group.dir().join("report.json"), |report| report["is_final"] == true);
     assert!(!path.exists(), "it is a mount's, or nobody's");
-    group.end().code(0);
+    group.end().code(0).says(&["--termination-log: message is no regular file which is there"]);
 }
 
 fn a_report_that_cannot_be_written_changes_nothing(mode: Mode) {
@@ -210,8 +210,22 @@ fn a_report_that_cannot_be_written_changes_nothing(mode: Mode) {
 
     if can_make_calls_fail() {
         let group = Group::new(mode).main("web", "exit=3").arguments(&["--report", "report.json"]);
-        let ended = group.failing("write_beside:30,write_in_place:28").start().end();
+        let ended = group.failing("create_beside:30,write_in_place:28").start().end();
         ended.code(3).says(&["cannot write the report to report.json: No space left on device"]);
+    }
+    if can_make_calls_fail() {
+        // On a full disk an old one is better than a part of a new one.
+        let group = Group::new(mode).main("web", "until=go exit=3").file("report.json", "old");
+        let group = group.arguments(&["--report", "report.json"]).failing("write_beside:28");
+        let mut group = group.start();
+        let path = group.dir().join("report.json");
+        fs::write(group.dir().join("go"), "").expect("a file");
+        group.until("it is said", |group| group.stderr().contains("No space left").then_some(()));
+        let kept = fs::read_to_string(&path).expect("the old one");
+        let beside = fs::read_dir(group.dir()).expect("the directory").flatten();
+        let hidden = beside.filter(|it| it.file_name().to_string_lossy().starts_with('.')).count();
+        group.end().code(3);
+        assert_eq!((kept.as_str(), hidden), ("old", 0));
     }
     if can_mount() {
         // A directory that may not be written, and in it a file that may.
