@@ -76,14 +76,19 @@ pub fn ask(socket: Option<&Path>, runtime_dir: Option<&Path>) -> Result<Vec<Foun
     });
     let mut found = Vec::new();
     let mut silent = Vec::new();
+    let mut passed_over = None;
     for (place, answer) in answers {
         match answer {
             Ok((status, own)) => found.push(Found { place, status: Ok(status), own }),
             Err(Refusal::Nobody(why)) if is_named => return Err(format!("{place}: {why}")),
             Err(Refusal::Stranger(why)) if is_named => silent.push((place, why)),
             Err(Refusal::Silent(why)) => silent.push((place, why)),
-            // What somebody who was killed has left, or put there to be asked.
-            Err(Refusal::Nobody(_) | Refusal::Stranger(_) | Refusal::Crowd) => {}
+            // Put there to be asked, maybe.
+            Err(Refusal::Stranger(why)) => {
+                passed_over.get_or_insert_with(|| format!("{place} {}", shown(&why)));
+            }
+            // What somebody who was killed has left.
+            Err(Refusal::Nobody(_) | Refusal::Crowd) => {}
         }
     }
     if found.is_empty() {
@@ -92,9 +97,11 @@ pub fn ask(socket: Option<&Path>, runtime_dir: Option<&Path>) -> Result<Vec<Foun
         found.extend(silent.into_iter().map(found_silent));
     }
     if found.is_empty() {
-        return Err("no group runs here that can be asked: where it listens elsewhere, name its socket with \
-                    --socket"
-            .to_owned());
+        let others = passed_over.map(|why| format!(" ({why})")).unwrap_or_default();
+        return Err(format!(
+            "no group runs here that can be asked{others}: where it listens elsewhere, name its socket with \
+             --socket"
+        ));
     }
     Ok(found)
 }
