@@ -2,11 +2,11 @@
 //! other end (`unix(7)`).
 
 use std::fmt;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 
@@ -150,6 +150,10 @@ impl Socket {
                 socket.dir = (dir == own_dir).then(|| own_dir.clone());
                 return Ok(socket);
             }
+            if dir == own_dir {
+                // It was made for nothing, unless others have theirs there.
+                let _ = fs::remove_dir(dir);
+            }
         }
         let name = format!("{ABSTRACT}-{}-{}", process_namespace(), process::own_pid());
         // Anybody may take a name; nobody can take all of them.
@@ -280,9 +284,11 @@ fn own_dir(uid: u32) -> PathBuf {
 /// A directory in which nobody else can put anything; whoever was there first might have made it a trap.
 /// All may pass through: members of other users may ask.
 fn make_own(dir: &Path, uid: u32) -> io::Result<()> {
-    match seam::call("mkdir_socket", || fs::DirBuilder::new().mode(0o711).create(dir)) {
+    match seam::call("mkdir_socket", || fs::DirBuilder::new().mode(0o700).create(dir)) {
+        // Whatever our umask is. Nobody else can have put another one in its place: /tmp is sticky.
+        Ok(()) => fs::set_permissions(dir, Permissions::from_mode(0o711))?,
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
+        Err(_) => {}
     }
     if is_of(dir, uid) { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
@@ -368,16 +374,10 @@ pub fn peer(connection: &impl AsFd) -> io::Result<Peer> {
     Ok(Peer { pid: Pid(found.pid()), uid: found.uid() })
 }
 
-/// Whether every user has a number of its own here: in a user namespace all that it does not know
-/// share one.
-pub fn users_are_told_apart() -> bool {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
-}
-
-/// Whether this number may stand for anybody.
+/// Whether this number may stand for anybody: in a user namespace all users that it does not know share one.
 pub fn may_be_anybody(uid: u32) -> bool {
-    uid == OVERFLOW_USER && !users_are_told_apart()
+    let map = || fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    uid == OVERFLOW_USER && !map().split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
 #[cfg(test)]
