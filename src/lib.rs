@@ -80,6 +80,8 @@
 //! is done without: `close_range`, pidfds, shared clones, lists of children, `/proc`, a writing
 //! thread, control groups. What we cannot, such as reaping, is [`core::Event::OwnFailure`], a verdict like others.
 
+#[cfg(test)]
+mod chance;
 pub mod check;
 pub mod cli;
 pub mod cloudfoundry;

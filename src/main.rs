@@ -16,7 +16,7 @@ use fateshare::load::{self, setting};
 use fateshare::local::{self, Recreation, Wanted};
 use fateshare::report::document::{FORM, Report};
 use fateshare::report::page;
-use fateshare::report::timeline::{self, Letters, Look};
+use fateshare::report::timeline::{self, Letters};
 use fateshare::run::{Outside, Settings, SocketChoice, TerminationLog};
 use fateshare::spec::{Member, Problems, Reading, parse_duration};
 use fateshare::status::client;
@@ -32,9 +32,6 @@ const INVALID: u8 = 1;
 
 /// What `health` ends with unless all is well: Docker knows no other codes than this and 0.
 const UNHEALTHY: u8 = 1;
-
-/// Where a timeline goes that no terminal shows.
-const USUAL_WIDTH: usize = 80;
 
 fn main() {
     // First of all: a stop request that comes before we can answer it must wait, not be lost.
@@ -167,7 +164,6 @@ fn outside(args: &cli::Run) -> Result<Outside> {
         report: path(args.report.as_deref(), "FATESHARE_REPORT").filter(|path| path != none),
         termination_log,
         commands: Vec::new(),
-        picture: true,
     })
 }
 
@@ -229,10 +225,7 @@ fn timeline(args: &cli::Timeline) -> Result<u8> {
         }
         return Ok(0);
     }
-    let width = Size::of(Which::Stdout.as_fd()).map_or(0, Size::columns);
-    let width = if width == 0 { USUAL_WIDTH } else { width };
-    let look =
-        Look { width, letters: fateshare::run::letters(Letters::Ascii), most_rows: usize::MAX };
+    let look = fateshare::run::timeline_look(Which::Stdout, usize::MAX);
     print(&timeline::story(&report, look))?;
     Ok(0)
 }

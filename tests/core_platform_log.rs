@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use fateshare::core::{
     Action, Answer, Cause, Check, Context, Ending, Ends, Event, Group, Instance, JobControl,
-    Leader, LogLine, MemberId, Moment, Outcome, Pid, Plan, PlatformLog, Received, Sender, Status,
-    Timer,
+    Leader, LogLine, MemberId, Moment, Outcome, Pid, Plan, Received, Sender, Status, Timer,
 };
-use fateshare::core::{End, SpawnFailure, SpawnFailureKind};
+use fateshare::core::{End, SpawnFailure, SpawnFailureKind, platform_lines};
 use fateshare::spec::{Launch, Overlay, Signal, SpecFile, read};
 
 const WEB: MemberId = MemberId::MAIN;
@@ -17,7 +16,6 @@ const SIDECAR: MemberId = MemberId(1);
 struct Story {
     launch: Launch,
     group: Group,
-    log: PlatformLog,
     ending: Ending,
     instance: Instance,
     lines: Vec<LogLine>,
@@ -37,7 +35,6 @@ impl Story {
         let mut story = Self {
             group: Group::new(Plan::new(&launch, JobControl::Nobody)),
             launch,
-            log: PlatformLog::default(),
             ending: Ending::default(),
             instance,
             lines: Vec::new(),
@@ -60,7 +57,7 @@ impl Story {
                 ending: &self.ending,
                 since_1970: Duration::from_secs(1),
             };
-            self.lines.extend(self.log.lines(context, &happening));
+            self.lines.extend(platform_lines(context, &happening));
         }
         self
     }

@@ -109,7 +109,8 @@ fn sources() -> Vec<Source> {
 
 /// Whether a file is a module of tests as a whole, as the file that it belongs to says.
 fn is_only_tests(path: &Path) -> bool {
-    let parent = fs::read_to_string(path.with_file_name("mod.rs")).unwrap_or_default();
+    let parent = ["mod.rs", "lib.rs"].map(|name| path.with_file_name(name));
+    let parent = parent.iter().find_map(|it| fs::read_to_string(it).ok()).unwrap_or_default();
     let name = path.file_stem().expect("a name").to_string_lossy();
     parent.contains(&format!("#[cfg(test)]\nmod {name};"))
 }

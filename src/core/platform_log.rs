@@ -42,13 +42,6 @@ pub enum LogLine {
     Member(MemberId, String),
 }
 
-/// What the log has to know of the past.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PlatformLog {
-    /// Once the container has run out of memory, the platform says it of every failure.
-    out_of_memory: bool,
-}
-
 /// What an entry of the event list cannot tell by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -71,77 +64,73 @@ pub fn created(instance: &Instance) -> [LogLine; 2] {
     ]
 }
 
-impl PlatformLog {
-    /// The lines for an entry of the event list.
-    pub fn lines(&mut self, context: Context<'_>, happening: &Happening) -> Vec<LogLine> {
-        let Context { launch, instance, .. } = context;
-        let guid = &instance.guid;
-        let main = launch.members.first();
-        match happening {
-            Happening::AllRunning => {
-                let watched = main.and_then(|main| main.health_check.as_ref());
-                let asked = main.and_then(|main| main.readiness_check.as_ref());
-                let health = watched.map(|_| cell("Starting health monitoring of container"));
-                let readiness =
-                    asked.map(|_| cell("Starting readiness health monitoring of container"));
-                health.into_iter().chain(readiness).collect()
-            }
-            Happening::Healthy { .. } => vec![cell("Container became healthy")],
-            Happening::Ready => vec![cell(
-                "Container passed the readiness health check. Container marked ready and added to \
-                 route pool.",
-            )],
-            Happening::NotReady(why) => vec![
-                health(&format!("Readiness check unsuccessful: {why}")),
-                cell(
-                    "Container failed the readiness health check. Container marked not ready and \
-                     removed from route pool.",
-                ),
-            ],
-            Happening::OddlyPassed(check, why) => {
-                let check = if *check == Check::Health { "Liveness" } else { "Readiness" };
-                vec![health(&format!("{check} check passed only here: {why}"))]
-            }
-            Happening::SpawnFailed(failure) => vec![cannot_start(failure.member, &failure.reason)],
-            Happening::Ended(end) => vec![self.ended(launch, end)],
-            Happening::Verdict(decided) => match &decided.verdict.cause {
-                Cause::StopRequest(_) => vec![stopping(guid)],
-                // Several were a line each before.
-                Cause::CannotStart(failures) => match failures.as_slice() {
-                    [failure] => vec![cannot_start(failure.member, &failure.reason)],
-                    _ => Vec::new(),
-                },
-                Cause::Unhealthy(unhealthy) => {
-                    let said = match unhealthy.before {
-                        Before::NeverHealthy(time) => {
-                            let time = go(time);
-                            format!("Failed after {time}: startup health check never passed.")
-                        }
-                        Before::Healthy => "Container became unhealthy".to_owned(),
-                    };
-                    vec![health(&probed(unhealthy)), cell(&said)]
-                }
-                Cause::MemberEnded(_) | Cause::ProfileExited(_) | Cause::OwnFailure(_) => {
-                    Vec::new()
-                }
+/// The lines for an entry of the event list.
+pub fn platform_lines(context: Context<'_>, happening: &Happening) -> Vec<LogLine> {
+    let Context { launch, instance, .. } = context;
+    let guid = &instance.guid;
+    let main = launch.members.first();
+    match happening {
+        Happening::AllRunning => {
+            let watched = main.and_then(|main| main.health_check.as_ref());
+            let asked = main.and_then(|main| main.readiness_check.as_ref());
+            let health = watched.map(|_| cell("Starting health monitoring of container"));
+            let readiness =
+                asked.map(|_| cell("Starting readiness health monitoring of container"));
+            health.into_iter().chain(readiness).collect()
+        }
+        Happening::Healthy { .. } => vec![cell("Container became healthy")],
+        Happening::Ready => vec![cell(
+            "Container passed the readiness health check. Container marked ready and added to \
+             route pool.",
+        )],
+        Happening::NotReady(why) => vec![
+            health(&format!("Readiness check unsuccessful: {why}")),
+            cell(
+                "Container failed the readiness health check. Container marked not ready and \
+                 removed from route pool.",
+            ),
+        ],
+        Happening::OddlyPassed(check, why) => {
+            let check = if *check == Check::Health { "Liveness" } else { "Readiness" };
+            vec![health(&format!("{check} check passed only here: {why}"))]
+        }
+        Happening::SpawnFailed(failure) => vec![cannot_start(failure.member, &failure.reason)],
+        Happening::Ended(end) => vec![ended(launch, end)],
+        Happening::Verdict(decided) => match &decided.verdict.cause {
+            Cause::StopRequest(_) => vec![stopping(guid)],
+            // Several were a line each before.
+            Cause::CannotStart(failures) => match failures.as_slice() {
+                [failure] => vec![cannot_start(failure.member, &failure.reason)],
+                _ => Vec::new(),
             },
-            Happening::Over(_) => over(context),
-            _ => Vec::new(),
-        }
+            Cause::Unhealthy(unhealthy) => {
+                let said = match unhealthy.before {
+                    Before::NeverHealthy(time) => {
+                        let time = go(time);
+                        format!("Failed after {time}: startup health check never passed.")
+                    }
+                    Before::Healthy => "Container became unhealthy".to_owned(),
+                };
+                vec![health(&probed(unhealthy)), cell(&said)]
+            }
+            Cause::MemberEnded(_) | Cause::ProfileExited(_) | Cause::OwnFailure(_) => Vec::new(),
+        },
+        Happening::Over(_) => over(context),
+        _ => Vec::new(),
     }
+}
 
-    fn ended(&mut self, launch: &Launch, end: &MemberEnded) -> LogLine {
-        self.out_of_memory |= end.out_of_memory > OutOfMemory::Never;
-        let mut text = format!("Exit status {}", end.status.code());
-        if end.meaning == EndMeaning::Forced {
-            let grace = go(launch.grace_period);
-            let _ = write!(text, " (exceeded {grace} graceful shutdown interval)");
-        }
-        if self.out_of_memory && end.status != Status::SUCCESS {
-            text.push_str(" (out of memory)");
-        }
-        LogLine::Member(end.member, text)
+/// Once the container has run out of memory, the platform says it of every failure.
+fn ended(launch: &Launch, end: &MemberEnded) -> LogLine {
+    let mut text = format!("Exit status {}", end.status.code());
+    if end.meaning == EndMeaning::Forced {
+        let grace = go(launch.grace_period);
+        let _ = write!(text, " (exceeded {grace} graceful shutdown interval)");
     }
+    if end.out_of_memory > OutOfMemory::Never && end.status != Status::SUCCESS {
+        text.push_str(" (out of memory)");
+    }
+    LogLine::Member(end.member, text)
 }
 
 /// The container goes away; a crash is recorded.

@@ -3,7 +3,7 @@
 use super::window::Recorder;
 use crate::core::{
     Context, Ending, Happening, Importance, Instance, LogLine, Moment, NotForwarded, Outcome,
-    PlatformLog, created, exit_description, render,
+    created, exit_description, platform_lines, render,
 };
 use crate::spec::Launch;
 use crate::status::Board;
@@ -20,8 +20,8 @@ pub(super) struct History {
     ending: Ending,
     /// Which life of an app this is, for the platform that is played.
     instance: Instance,
-    /// What the platform's log shows, where that is wanted.
-    log: Option<PlatformLog>,
+    /// Whether the platform's log is shown.
+    is_platform: bool,
     voice: Voice,
 }
 
@@ -33,17 +33,17 @@ impl History {
         instance: &Instance,
         (board, recorder): (Board, Recorder),
     ) -> Self {
-        let log = (format == Format::CloudFoundry).then(PlatformLog::default);
+        let is_platform = format == Format::CloudFoundry;
         let history = Self {
             board,
             recorder,
             warned_of_shell: false,
             ending: Ending::default(),
             instance: instance.clone(),
-            log,
+            is_platform,
             voice: voice.clone(),
         };
-        if log.is_some() {
+        if is_platform {
             for line in created(instance) {
                 history.log_line(line);
             }
@@ -95,11 +95,13 @@ impl History {
     }
 
     /// Says what the platform's log shows of this, where that is wanted.
-    fn log(&mut self, launch: &Launch, happening: &Happening) {
-        let Some(log) = &mut self.log else { return };
+    fn log(&self, launch: &Launch, happening: &Happening) {
+        if !self.is_platform {
+            return;
+        }
         let (instance, ending) = (&self.instance, &self.ending);
         let context = Context { launch, instance, ending, since_1970: clock::since_1970() };
-        for line in log.lines(context, happening) {
+        for line in platform_lines(context, happening) {
             self.log_line(line);
         }
     }

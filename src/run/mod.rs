@@ -17,7 +17,7 @@ mod wait;
 mod window;
 
 pub use launcher::{free_port, instance};
-pub use window::{Outside, SocketChoice, TerminationLog, letters};
+pub use window::{Outside, SocketChoice, TerminationLog, letters, timeline_look};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -170,8 +170,7 @@ fn live(
     let board = Board::new(launch, settings.outside.commands.clone(), begin, counted);
     let server = window::open(&settings.outside, &mut inherited, &board)?;
     let memory = find_memory();
-    let limit_of_memory = memory.as_ref().and_then(Memory::limit);
-    let recorder = Recorder::new(&settings.outside, &board, (role, style.format, limit_of_memory));
+    let recorder = Recorder::new(&settings.outside, &board, (role, style.format, memory.as_ref()));
     let signals = Signals::catch(&core::wanted(&launch.stop_on)).context("cannot catch signals")?;
     signals::unblock_all().context("cannot unblock signals")?;
     let terminal = Terminal::find();
@@ -240,9 +239,7 @@ fn live(
 fn find_memory() -> Option<Memory> {
     match Memory::find() {
         Ok(memory) => {
-            let limit =
-                memory.limit().map_or("no limit".to_owned(), |it| format!("limit {it} bytes"));
-            tracing::debug!("memory: {limit}; kills are counted in {}", memory.path().display());
+            tracing::debug!("kills for lack of memory are counted in {}", memory.path().display());
             Some(memory)
         }
         Err(error) => {

@@ -18,6 +18,7 @@ use crate::report::timeline::{Letters, Look, picture};
 use crate::spec::Launch;
 use crate::status::server::Server;
 use crate::status::{Board, Counted};
+use crate::sys::cgroup::Memory;
 use crate::sys::outlet::Size;
 use crate::sys::output::Which;
 use crate::sys::process::{self, Role};
@@ -33,7 +34,7 @@ pub enum SocketChoice {
     Anywhere,
     /// Here and nowhere else.
     Named(PathBuf),
-    /// Here, or beside it where somebody listens: a member of another group inherits that one's.
+    /// Here, or beside it, or elsewhere: a member of another group inherits that one's.
     Inherited(PathBuf),
     /// Nowhere.
     None,
@@ -63,8 +64,6 @@ pub struct Outside {
     pub termination_log: TerminationLog,
     /// The members' commands, as people are shown them.
     pub commands: Vec<String>,
-    /// Whether a crash is drawn on the terminal, if standard error is one.
-    pub picture: bool,
 }
 
 /// What members find the socket by.
@@ -76,7 +75,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// The same once that was not enough.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// A report that is being written is named in no more rows than this on a terminal.
+/// A crash is drawn in no more rows than this.
 const MOST_ROWS: usize = 24;
 /// Where a terminal does not say how wide it is.
 const USUAL_WIDTH: usize = 80;
@@ -255,7 +254,7 @@ impl Recorder {
     pub(super) fn new(
         outside: &Outside,
         board: &Board,
-        (role, format, memory_limit_bytes): (Role, Format, Option<u64>),
+        (role, format, memory): (Role, Format, Option<&Memory>),
     ) -> Self {
         let wanted = outside.report.is_some();
         let environment = Environment {
@@ -272,7 +271,7 @@ impl Recorder {
                 Format::CloudFoundry => "cf",
             }
             .to_owned(),
-            memory_limit_bytes,
+            memory_limit_bytes: memory.filter(|_| wanted).and_then(Memory::limit),
         };
         let plain = matches!(format, Format::Raw | Format::Text);
         Self {
@@ -282,7 +281,7 @@ impl Recorder {
                 TerminationLog::Named(path) => Some(path.clone()),
                 TerminationLog::None => None,
             },
-            picture: outside.picture && plain && Which::Stderr.is_terminal(),
+            picture: plain && Which::Stderr.is_terminal(),
             environment,
             board: board.clone(),
             counted: None,
@@ -313,12 +312,7 @@ impl Recorder {
         if !self.picture {
             return None;
         }
-        let width = Size::of(Which::Stderr.as_fd()).map_or(0, Size::columns);
-        let look = Look {
-            width: if width == 0 { USUAL_WIDTH } else { width },
-            letters: letters(Letters::Ascii),
-            most_rows: MOST_ROWS,
-        };
+        let look = timeline_look(Which::Stderr, MOST_ROWS);
         Some(picture(&self.board.report(&self.environment), look))
     }
 
@@ -359,6 +353,12 @@ impl Recorder {
             tracing::warn!("cannot write {failure}");
         }
     }
+}
+
+/// How a timeline is drawn there.
+pub fn timeline_look(which: Which, most_rows: usize) -> Look {
+    let width = Size::of(which.as_fd()).map(Size::columns).ok().filter(|columns| *columns > 0);
+    Look { width: width.unwrap_or(USUAL_WIDTH), letters: letters(Letters::Ascii), most_rows }
 }
 
 /// What the terminal shows, by the locale; where none is set, as in most containers, this.

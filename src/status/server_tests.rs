@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::Board;
 use super::server::{Door, LONGEST, Pool, serve};
+use crate::chance::Chance;
 use crate::core::{Happening, Killing, Moment, Over};
 use crate::spec::{Overlay, SpecFile, read};
 
@@ -32,18 +33,7 @@ const SEEDS: [&[u8]; 14] = [
 /// What may be answered.
 const CODES: [&str; 10] = ["100", "200", "400", "403", "404", "405", "408", "414", "431", "503"];
 
-/// Numbers that look like chance and are the same in every run (xorshift64*).
-struct Chance(u64);
-
 impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d);
-        usize::try_from(number >> 33).expect("31 bits") % limit.max(1)
-    }
-
     /// Some seeds one behind the other, now and then one very often, with a few bytes changed.
     fn request(&mut self) -> Vec<u8> {
         let mut text = Vec::new();

@@ -4,6 +4,7 @@
 use super::json;
 use super::lines::{End, LONGEST, Splitter};
 use super::out::Out;
+use crate::chance::Chance;
 
 /// What is mutated: what the rules speak of, and the edges of the words that are looked at.
 const SEEDS: [&[u8]; 12] = [
@@ -21,21 +22,7 @@ const SEEDS: [&[u8]; 12] = [
     b"\x1b[0;31mred\x1b[0m\tand\x08\x0c\n",
 ];
 
-/// Numbers that look like chance and are the same in every run (xorshift64*).
-struct Chance(u64);
-
 impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() >> 33).expect("31 bits") % limit.max(1)
-    }
-
     /// Some seeds one behind the other, with a few bytes changed, left out, or doubled; now and then
     /// one of them often, so that a line is too long.
     fn text(&mut self, longest: usize) -> Vec<u8> {

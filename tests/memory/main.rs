@@ -83,7 +83,7 @@ fn main_is_killed(stage: &Stage<'_>) {
     container
         .says(&["web (pid ", ") was killed by SIGKILL: out of memory; stopping config-server"]);
     container.says(&["config-server (pid ", ") exited with 0"]);
-    container.says(&["memory: limit 67108864 bytes; kills are counted in /sys/fs/cgroup/"]);
+    container.says(&["kills for lack of memory are counted in /sys/fs/cgroup/"]);
 }
 
 fn sidecar_is_killed(stage: &Stage<'_>) {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::{Group, Mode, in_both_modes, poll};
+use crate::support::{Group, Mode, Running, in_both_modes, poll};
 
 in_both_modes![nothing_happens_while_nothing_happens];
 
@@ -25,8 +25,15 @@ fn nothing_happens_while_nothing_happens(mode: Mode) {
         .sidecar("log-shipper", "wait")
         .start();
     group.wait_started(&["web", "config-server", "log-shipper"]);
+    wait_quiet(&mut group);
+    group.signal(nix::sys::signal::Signal::SIGTERM);
+    group.end().code(143);
+}
+
+/// Waits for a whole second in which no thread of it runs: who polls cannot have one, however long we wait.
+#[track_caller]
+pub(crate) fn wait_quiet(group: &mut Running) {
     let fateshare = group.fateshare();
-    // A whole second without a run: who polls cannot have one, however long we wait for it.
     let (mut before, mut since) = (runs(fateshare), Instant::now());
     let quiet = poll(Duration::from_secs(20), || {
         let now = runs(fateshare);
@@ -36,6 +43,4 @@ fn nothing_happens_while_nothing_happens(mode: Mode) {
         (since.elapsed() > Duration::from_secs(1)).then_some(())
     });
     assert!(quiet.is_some(), "it ran {before} times by now");
-    group.signal(nix::sys::signal::Signal::SIGTERM);
-    group.end().code(143);
 }

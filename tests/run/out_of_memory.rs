@@ -52,10 +52,15 @@ fn in_every_kind_of_control_group(mode: Mode) {
         return;
     }
     for kind in KINDS {
-        let group = started(group(mode, kind).env("FATESHARE_LOG", "debug"));
-        let ended = kill(group, kind);
+        let kept = tempfile::tempdir().expect("a directory");
+        let report = kept.path().join("report.json");
+        let group = group(mode, kind).env("FATESHARE_LOG", "debug");
+        let group = group.env("FATESHARE_REPORT", report.to_str().expect("a UTF-8 path"));
+        let ended = kill(started(group), kind);
         ended.code(137).verdict(&["config-server (pid ", TRUE, "web, proxy"]);
-        ended.says(&[&format!("memory: limit 67108864 bytes; kills are counted in {}", kind.at)]);
+        ended.says(&[&format!("kills for lack of memory are counted in {}", kind.at)]);
+        let report = fs::read_to_string(report).expect("the report");
+        assert!(report.contains("\"memory_limit_bytes\": 67108864"), "{report}");
     }
 }
 

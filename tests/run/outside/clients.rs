@@ -5,15 +5,15 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use super::{MOMENT, about, asked, connect, get, socket, wait_running};
-use crate::idle::runs;
+use crate::idle::wait_quiet;
 use crate::real_programs::free_port;
 use crate::support::host::{can_change_users, can_make_calls_fail};
-use crate::support::{Group, Mode, Running, Shell, heavy, in_both_modes, poll};
+use crate::support::{Group, Mode, Shell, heavy, in_both_modes};
 
 in_both_modes![
     a_thousand_bad_clients_change_neither_the_teardown_nor_memory,
@@ -127,20 +127,6 @@ fn millis(text: &str) -> f64 {
         Some(number) => number.parse().expect("a number"),
         None => text.trim_end_matches('s').parse::<f64>().expect("a number") * 1e3,
     }
-}
-
-/// A whole second in which no thread of it ran.
-fn wait_quiet(group: &mut Running) {
-    let fateshare = group.fateshare();
-    let (mut before, mut since) = (runs(fateshare), Instant::now());
-    let quiet = poll(Duration::from_secs(20), || {
-        let now = runs(fateshare);
-        if now != before {
-            (before, since) = (now, Instant::now());
-        }
-        (since.elapsed() > Duration::from_secs(1)).then_some(())
-    });
-    assert!(quiet.is_some(), "it ran {before} times by now");
 }
 
 fn an_idle_client_wakes_nobody_up(mode: Mode) {
