@@ -99,7 +99,12 @@ fn main_inherits_stdin_and_sidecars_have_none(mode: Mode) {
         .main("web", Shell("cat > from-main; until [ -s from-sidecar ]; do sleep 0.01; done"))
         .sidecar("it", Shell("readlink /proc/self/fd/0; cat > got; echo done > from-sidecar; wait"))
         .key("may_finish: true")
-        .sidecar("last", Shell("until [ -s from-sidecar ]; do sleep 0.01; done; cat from-main"))
+        .sidecar(
+            "last",
+            Shell(
+                "until [ -s from-sidecar ] && [ -s from-main ]; do sleep 0.01; done; cat from-main",
+            ),
+        )
         .key("may_finish: true")
         .start()
         .end();
