@@ -7,6 +7,7 @@ mod world;
 
 use std::collections::HashSet;
 
+use fateshare::core::MemberId;
 use fateshare::spec::{MayFinish, StopOrder, StopTo};
 use world::{Child, Counts, Model, Offered, World, kind, model};
 
@@ -19,6 +20,7 @@ const WHOLE: Offered = Offered {
     jobs: false,
     checks: false,
     prepares: false,
+    held_back: None,
 };
 /// Without what only multiplies the moments: a second SIGINT and a freeze.
 const PLAIN: Offered = Offered {
@@ -28,6 +30,7 @@ const PLAIN: Offered = Offered {
     jobs: false,
     checks: false,
     prepares: false,
+    held_back: None,
 };
 
 /// Every main process that the spec allows.
@@ -136,6 +139,29 @@ fn profile_scripts() {
     let prepared = Offered { prepares: true, ..PLAIN };
     let (states, _) = explore_all(mains().into_iter().map(|main| vec![main, sidecar]), prepared);
     assert!(states > 10_000, "{states}");
+}
+
+/// A member that is started later than all others: everything may happen before, with it and behind.
+#[test]
+fn held_back() {
+    use Child::{InGroup, None};
+    use MayFinish::{Never, WithZero};
+    use StopOrder::{AfterMain, AtOnce};
+    use StopTo::{Group, Process};
+    let plain = model(AtOnce, Process, Never, None);
+    let alone = vec![vec![model(AtOnce, Process, Never, InGroup)]];
+    let more = vec![
+        vec![plain, model(AtOnce, Group, WithZero, InGroup)],
+        vec![model(AtOnce, Process, Never, InGroup), model(AfterMain, Process, Never, None)],
+        vec![plain, plain, model(AtOnce, Process, WithZero, None)],
+    ];
+    let late = |member| Offered { held_back: Some(MemberId(member)), fails: true, ..PLAIN };
+    let freezes = Offered { freezes: true, passes: true, ..late(0) };
+    let mut states = explore_all(alone, freezes).0;
+    for member in [0, 1] {
+        states += explore_all(more.clone(), late(member)).0;
+    }
+    assert!(states > 100_000, "{states}");
 }
 
 /// Members that may not be signalled, beside others.

@@ -57,7 +57,7 @@ proptest! {
         prepares in any::<bool>(),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 0..120),
     ) {
-        let offered = Offered { passes: true, freezes: true, fails: true, jobs: true, checks: true, prepares };
+        let offered = Offered { passes: true, freezes: true, fails: true, jobs: true, checks: true, prepares, held_back: None };
         let mut world = World::new(models, offered);
         for pick in picks {
             let moves = world.some_moves();
@@ -130,6 +130,7 @@ fn plan(members: usize, profile: bool) -> Plan {
         windows: Windows::None,
         health: Some(CHECKED),
         readiness: Some(CHECKED),
+        held_back: None,
     }
 }
 

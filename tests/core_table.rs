@@ -59,6 +59,7 @@ fn group_in(state: State) -> Group {
         windows: Windows::None,
         health: None,
         readiness: None,
+        held_back: None,
     });
     let way = [
         (State::Preparing, at(0), Event::Start),
@@ -364,6 +365,7 @@ fn plan(sidecar: MemberPlan) -> Plan {
         windows: Windows::None,
         health: None,
         readiness: None,
+        held_back: None,
     }
 }
 

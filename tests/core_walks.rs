@@ -34,6 +34,7 @@ fn stopping(stop: StopOrder) -> Group {
         windows: Windows::None,
         health: None,
         readiness: None,
+        held_back: None,
     });
     group.step(at(0), Event::Start);
     group.step(at(0), Event::Spawned { member: WEB, pid: Pid(7) });

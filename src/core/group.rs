@@ -133,6 +133,7 @@ impl Group {
             (S::Preparing | S::Starting | S::Running, E::Ends(ends)) => {
                 self.ended_by_itself(now, &ends, &mut out);
             }
+            (S::Starting, E::Tick) => self.tick_while_starting(now, &mut out),
             (S::Running, E::Probed { check, answer }) => {
                 self.probed(now, check, answer, &mut out);
             }
@@ -178,12 +179,12 @@ impl Group {
                 E::SignalFailed(failure),
             ) => self.signal_failed(now, failure, &mut out),
 
-            // No timer is armed before all members run, and a walk's answer is of no use then.
-            (S::Preparing, E::Proceed | E::Spawned { .. })
+            // Nobody is asked before all members run, and a walk's answer is of no use then.
+            (S::Preparing, E::Proceed | E::Spawned { .. } | E::Tick)
             | (S::Starting, E::Prepared(_))
             | (S::Running, E::Start | E::Prepared(_) | E::Proceed | E::Spawned { .. })
             | (S::Preparing | S::Starting | S::Running, E::Found(_))
-            | (S::Preparing | S::Starting, E::Overslept { .. } | E::Tick | E::Probed { .. }) => {}
+            | (S::Preparing | S::Starting, E::Overslept { .. } | E::Probed { .. }) => {}
             // There is no main yet, or SIGKILL is on its way: that needs no SIGCONT.
             (S::Preparing | S::Killing, E::MainStopped { .. }) => {}
             // What the teardown causes never becomes the verdict.
@@ -228,11 +229,32 @@ impl Group {
         self.spawn_next(now, out);
     }
 
-    /// Starts the first member that has not been started.
+    /// Starts the first member that has not been started; one that is held back only when all others
+    /// were, and then its time.
     fn spawn_next(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let held_back = self.plan.held_back;
+        let mut waiting = self.all().filter(|member| self.life(*member) == Life::NotStarted);
+        let next = waiting.find(|member| held_back.is_none_or(|it| it.member != *member));
+        match (next, held_back) {
+            (Some(member), _) => self.spawn(now, member, out),
+            (None, Some(held_back)) => {
+                self.timers.arm_by(Timer::HeldBack, now.plus(held_back.by));
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn tick_while_starting(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if self.timers.take_due(Timer::HeldBack, now)
+            && let Some(held_back) = self.plan.held_back
+        {
+            self.spawn(now, held_back.member, out);
+        }
+    }
+
+    fn spawn(&mut self, now: Moment, member: MemberId, out: &mut Vec<Action>) {
         self.spawning_since = now;
-        let next = self.all().find(|member| self.life(*member) == Life::NotStarted);
-        out.extend(next.map(Action::Spawn));
+        out.push(Action::Spawn(member));
     }
 
     fn spawned(&mut self, now: Moment, member: MemberId, pid: Pid, out: &mut Vec<Action>) {

@@ -67,7 +67,7 @@ pub use killing::{GIVE_UP_AFTER, LEAVE_AFTER, WAVE_EVERY};
 pub use opening::{opening, profile_scripts};
 pub use out_of_memory::{OutOfMemory, RECENTLY};
 pub use outcome::{End, Ending, Outcome};
-pub use plan::{CheckPlan, MemberPlan, Plan};
+pub use plan::{CheckPlan, HeldBack, MemberPlan, Plan};
 pub use platform_log::{Context, Instance, LogLine, created, platform_lines};
 pub use restart::{FORGIVEN_AFTER, crash_count, restart_delay};
 pub use sentences::{Importance, Line, from, render};

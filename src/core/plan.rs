@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::event::{JobControl, Windows};
+use super::ids::MemberId;
 use crate::spec::{ExitCodes, HealthCheck, Launch, MayFinish, Signal, StopOrder, StopTo};
 
 /// What the decisions depend on, taken out of the launch spec.
@@ -26,6 +27,17 @@ pub struct Plan {
     pub health: Option<CheckPlan>,
     /// When it is asked whether it is ready, if at all.
     pub readiness: Option<CheckPlan>,
+    /// A member that is started later than all others, for a drill.
+    pub held_back: Option<HeldBack>,
+}
+
+/// A member that is started later than all others: no platform promises an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HeldBack {
+    /// Which.
+    pub member: MemberId,
+    /// So long after the others were.
+    pub by: Duration,
 }
 
 /// When a check is made.
@@ -79,6 +91,7 @@ impl Plan {
             windows: Windows::None,
             health: main.and_then(|main| main.health_check.as_ref()).map(CheckPlan::from),
             readiness: main.and_then(|main| main.readiness_check.as_ref()).map(CheckPlan::from),
+            held_back: None,
         }
     }
 }

@@ -120,6 +120,7 @@ impl Group {
             self.say_verdict(out);
         }
         self.end_checks(out);
+        self.timers.disarm(Timer::HeldBack);
         for &member in &stopping {
             if self.plan_of(member).stop == StopOrder::AtOnce {
                 self.tell(now, member, out);

@@ -19,10 +19,12 @@ pub enum Timer {
     Health,
     /// The same for its readiness.
     Readiness,
+    /// The member that is held back is started.
+    HeldBack,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 7;
+const KINDS: usize = 8;
 
 /// At most one deadline for each kind of timer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

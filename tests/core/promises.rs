@@ -2,12 +2,15 @@
 //! the model knows, and with the rules told anew.
 
 use fateshare::core::{
-    Action, Cause, EndMeaning, Event, Found, GIVE_UP_AFTER, Happening, MemberEnd, MemberId, Over,
-    Preparation, ProcessKey, SignalFailure, State, Status, Target,
+    Action, Cause, EndMeaning, Event, Found, GIVE_UP_AFTER, Happening, MemberEnd, MemberId, Moment,
+    Over, Preparation, ProcessKey, SignalFailure, State, Status, Target,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, MayFinish, Signal, StopOrder, StopTo};
 
-use super::{Child, Fate, GRACE, KEY_OF_SCRIPTS, Process, World, codes, key_of_child, pid};
+use super::{
+    Child, FIRST_SECOND, Fate, GRACE, HELD_BACK, KEY_OF_SCRIPTS, Process, World, codes,
+    key_of_child, pid,
+};
 
 impl World {
     /// Lets the core step, performs its actions in the model, and checks the promises.
@@ -26,6 +29,13 @@ impl World {
                 let asked = self.health.asked;
                 assert!(timer.is_some() || asked, "a check goes on until the verdict");
             }
+            State::Starting if self.offered.held_back.is_some() => {
+                let waits_for_answer = !self.answers.is_empty();
+                assert!(
+                    timer.is_some() || waits_for_answer,
+                    "whoever is held back will be started"
+                );
+            }
             State::Preparing | State::Starting | State::Running | State::Ended => {
                 assert_eq!(timer, None, "no timer is armed before the verdict or after the end");
             }
@@ -33,6 +43,15 @@ impl World {
                 let waits_for_answer = !self.answers.is_empty();
                 assert!(timer.is_some() || waits_for_answer, "a teardown can never hang");
             }
+        }
+    }
+
+    /// Who is held back is started when all others were, and not before its time.
+    fn check_held_back(&self, spawned: MemberId) {
+        if self.offered.held_back == Some(spawned) {
+            let started = |it: &MemberId| self.leaders[it.index()].fate != Fate::Unborn;
+            assert!(self.all().filter(|it| *it != spawned).all(|it| started(&it)));
+            assert!(self.now >= Moment::at(FIRST_SECOND + HELD_BACK), "{:?}", self.now);
         }
     }
 
@@ -114,6 +133,7 @@ impl World {
                 assert!(self.verdict.is_none(), "nothing is spawned after the verdict");
                 assert_eq!(self.leaders[member.index()].fate, Fate::Unborn, "spawned once");
                 assert_ne!(self.scripts.fate, Fate::Alive, "the scripts come first");
+                self.check_held_back(*member);
                 self.answers.push_back(Event::Spawned { member: *member, pid: pid(*member) });
             }
             Action::ComeBack => self.answers.push_back(Event::Proceed),

@@ -11,9 +11,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use fateshare::core::{
-    Answer, Check, CheckPlan, Ends, Event, Foreground, Found, Group, HURRY_AFTER, JobControl,
-    Leader, MemberId, MemberPlan, Moment, Pid, Plan, Preparation, ProcessKey, Received, Seen,
-    Sender, SpawnFailure, SpawnFailureKind, State, Status, Verdict, Windows,
+    Answer, Check, CheckPlan, Ends, Event, Foreground, Found, Group, HURRY_AFTER, HeldBack,
+    JobControl, Leader, MemberId, MemberPlan, Moment, Pid, Plan, Preparation, ProcessKey, Received,
+    Seen, Sender, SpawnFailure, SpawnFailureKind, State, Status, Verdict, Windows,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
 
@@ -78,7 +78,15 @@ pub(crate) struct Offered {
     pub(crate) checks: bool,
     /// Profile scripts run first.
     pub(crate) prepares: bool,
+    /// Who is started later than all others.
+    pub(crate) held_back: Option<MemberId>,
 }
+
+/// When a group begins.
+const FIRST_SECOND: Duration = Duration::from_secs(1);
+
+/// So long somebody is held back.
+const HELD_BACK: Duration = Duration::from_secs(3);
 
 /// So short that a few questions are the whole time.
 const CHECKED: CheckPlan = CheckPlan {
@@ -191,10 +199,11 @@ impl World {
             windows: Windows::None,
             health: offered.checks.then_some(CHECKED),
             readiness: None,
+            held_back: offered.held_back.map(|member| HeldBack { member, by: HELD_BACK }),
         };
         let mut world = Self {
             group: Group::new(plan),
-            now: Moment::at(Duration::from_secs(1)),
+            now: Moment::at(FIRST_SECOND),
             leaders: vec![UNBORN; models.len()],
             children: vec![UNBORN; models.len()],
             scripts: UNBORN,
