@@ -196,6 +196,15 @@ impl Terminal {
         }
         let master = self.master.take().and_then(Arc::into_inner);
         drop(master.expect("nobody else has our side"));
+        // What another test starts just now has a copy of it until it executes its program, which takes a
+        // while on a busy machine.
+        poll(LIMIT, || {
+            let mut slave = [PollFd::new(self.slave.as_fd(), PollFlags::POLLIN)];
+            ready(&mut slave, PollTimeout::ZERO).ok()?;
+            // Only what was hung up has errors.
+            slave[0].revents()?.contains(PollFlags::POLLERR).then_some(())
+        })
+        .expect("the terminal is hung up");
     }
 
     /// The end of the group, with what the terminal has shown for its stderr.
