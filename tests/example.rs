@@ -3,17 +3,21 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
+
+#[path = "support/ports.rs"]
+mod ports;
+
+use ports::free_port;
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// Set for one run only, so that whatever it leaves is found.
@@ -230,17 +234,4 @@ fn programs() -> PathBuf {
         );
     }
     folder
-}
-
-/// A port nobody listens on, below the range that the kernel takes for outgoing connections.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = process::id() % 1000 * 10;
-    loop {
-        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(20_000 + (base + next) % 10_000).expect("below 30,000");
-        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
-            return port;
-        }
-    }
 }

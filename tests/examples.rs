@@ -7,12 +7,16 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+#[path = "support/ports.rs"]
+mod ports;
+
+use ports::free_port;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -180,16 +184,6 @@ fn copied(example: &str) -> tempfile::TempDir {
         .replace("/tmp/fateshare-example-queue", dir.path().join("queue").to_str().expect("UTF-8"));
     fs::write(dir.path().join("manifest.yml"), manifest).expect("written");
     dir
-}
-
-/// A port nobody listens on, below the range that the kernel chooses from; another one each time.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = u16::try_from(std::process::id() % 9_000).expect("it is below");
-    let base = base + 500 * NEXT.fetch_add(1, Ordering::Relaxed);
-    let mut ports = (10_000 + base..30_000)
-        .filter(|port| std::net::TcpListener::bind(("0.0.0.0", *port)).is_ok());
-    ports.next().expect("a free port")
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The buildpacks among the examples: their own scripts stage an app, which is then started as the platform's
 //! launcher would.
 
+#[path = "../support/ports.rs"]
+mod ports;
 mod staged;
 
 use std::fs;
@@ -8,7 +10,8 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 
-use staged::{Buildpack, Droplet, copy, free_port, program};
+use ports::free_port;
+use staged::{Buildpack, Droplet, copy, program};
 
 /// Runs to its end, with this code; what it has said.
 #[track_caller]

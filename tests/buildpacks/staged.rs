@@ -2,10 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::ends;
+use super::ports::free_port;
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// Set for one run only, so that whatever it leaves is found.
@@ -266,14 +266,4 @@ fn get(port: u16, path: &str) -> io::Result<String> {
     let mut answer = Vec::new();
     server.read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
-/// A port nobody listens on, below the range that the kernel chooses from; another one each time.
-pub(super) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = u16::try_from(process::id() % 9_000).expect("it is below");
-    let base = base + 500 * NEXT.fetch_add(1, Ordering::Relaxed);
-    let mut ports =
-        (10_000 + base..30_000).filter(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok());
-    ports.next().expect("a free port")
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::real_programs::free_port;
+use crate::support::ports::free_port;
 use crate::support::{Argv, Group, Mode, Running, fixture, in_both_modes};
 
 in_both_modes![
@@ -128,7 +128,7 @@ fn a_port_that_accepts_is_healthy(mode: Mode) {
 }
 
 fn a_port_that_nobody_has_is_never_healthy(mode: Mode) {
-    let port = free_port().port();
+    let port = free_port();
     never_healthy(
         checked(mode, &format!("type: port, port: {port}, start_timeout: 300ms")),
         &[&format!(
@@ -276,7 +276,7 @@ fn readiness_ends_nothing(mode: Mode) {
 fn a_main_that_dies_is_not_called_unhealthy(mode: Mode) {
     let app = fixture().with_file_name("config-server");
     for _ in 0..5 {
-        let port = free_port().port();
+        let port = free_port();
         let mut group = Group::new(mode)
             .env("FATESHARE_LOG", "info")
             .main("web", Argv(&[app.to_str().expect("UTF-8")]))

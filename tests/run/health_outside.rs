@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 
-use crate::real_programs::free_port;
+use crate::support::ports::free_port;
 use crate::support::{Group, Mode, cannot_run, in_both_modes};
 
 in_both_modes![
@@ -106,7 +106,7 @@ fn interfaces_that_cannot_be_listed_are_none(mode: Mode) {
 }
 
 fn who_answers_nowhere_is_never_healthy(mode: Mode) {
-    let port = free_port().port();
+    let port = free_port();
     let ended = group(mode, port, "type: port, start_timeout: 300ms, timeout: 20s").start().end();
     ended
         .code(69)

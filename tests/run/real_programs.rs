@@ -1,11 +1,12 @@
 //! nginx and Redis as Debian packages them, as main process and sidecar.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::support::ports::free_port;
 use crate::support::running::send;
 use crate::support::{Argv, Group, Mode, Running, cannot_run, find_program, in_both_modes, proc};
 
@@ -25,10 +26,9 @@ struct Pair {
     store: SocketAddr,
 }
 
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("its address")
+/// An address at a free port.
+pub(crate) fn free_address() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, free_port()).into()
 }
 
 /// Both programs with all their files in the group's directory; `None` where they are missing.
@@ -37,7 +37,7 @@ fn pair(mode: Mode) -> Option<Pair> {
         cannot_run("the Debian packages nginx and redis-server are not installed");
         return None;
     };
-    let (web, store) = (free_port(), free_port());
+    let (web, store) = (free_address(), free_address());
     let group = Group::new(mode);
     let dir = group.dir().display().to_string();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]

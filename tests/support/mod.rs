@@ -8,6 +8,7 @@
 pub(crate) mod cgroups;
 pub(crate) mod group;
 pub(crate) mod host;
+pub(crate) mod ports;
 pub(crate) mod proc;
 pub(crate) mod running;
 pub(crate) mod terminal;

@@ -2,10 +2,9 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use tempfile::TempDir;
 
+use crate::ports::free_port;
 use crate::{Format, LIMIT, Stage, manifest, perform};
 
 /// Who runs it.
@@ -26,7 +26,7 @@ enum Who {
 macro_rules! in_each_format {
     ($($name:ident: $who:expr, $options:expr;)+) => {$(
         mod $name {
-            use super::*;
+use super::*;
 
             #[test]
             fn text() {
@@ -63,16 +63,6 @@ fn on_this_machine(who: Who, options: &[&str], format: Format) {
         return crate::docker::cannot_run("the tutorial as root", "this is somebody else");
     }
     perform(&mut Host::start(who, options, format), format);
-}
-
-/// A port nobody listens on, below the range that the kernel chooses from; another one each time.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = u16::try_from(std::process::id() % 9_000).expect("it is below");
-    let base = base + 300 * NEXT.fetch_add(1, Ordering::Relaxed);
-    let mut ports = (10_000 + base..32_000)
-        .filter(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok());
-    ports.next().expect("a free port")
 }
 
 struct Host {

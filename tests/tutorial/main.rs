@@ -14,6 +14,8 @@ mod container;
 #[path = "../docker/mod.rs"]
 mod docker;
 mod host;
+#[path = "../support/ports.rs"]
+mod ports;
 
 const LIMIT: Duration = Duration::from_secs(40);
 

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 
 use super::{MOMENT, about, asked, connect, get, socket, wait_running};
 use crate::idle::wait_quiet;
-use crate::real_programs::free_port;
+use crate::real_programs::free_address;
 use crate::support::host::{can_change_users, can_make_calls_fail};
 use crate::support::{Group, Mode, Shell, heavy, in_both_modes};
 
@@ -57,7 +57,7 @@ const LONGEST_TEARDOWN: Duration = Duration::from_millis(300);
 
 fn a_thousand_bad_clients_change_neither_the_teardown_nor_memory(mode: Mode) {
     let _one_at_a_time = heavy();
-    let port = free_port();
+    let port = free_address();
     // An answer of a hundred kilobytes, which most of them ask for and do not read.
     let words: Vec<String> = (0..2_000).map(|number| format!("say={number:050}")).collect();
     let group = pair(mode).sidecar("wordy", &*format!("{} exit-on=TERM:0 wait", words.join(" ")));
@@ -150,7 +150,7 @@ fn an_idle_client_wakes_nobody_up(mode: Mode) {
 }
 
 fn without_a_client_nothing_runs(mode: Mode) {
-    let port = free_port().to_string();
+    let port = free_address().to_string();
     let mut group = pair(mode).arguments(&["--listen", &port]).start();
     wait_running(&mut group);
     wait_quiet(&mut group);

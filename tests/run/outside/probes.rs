@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 
 use super::{answer, asked, get, wait_running, wait_status};
-use crate::real_programs::free_port;
+use crate::real_programs::free_address;
+use crate::support::ports::free_port;
 use crate::support::{Group, LIMIT, Mode, cannot_run, find_program, in_both_modes, poll};
 
 in_both_modes![
@@ -30,7 +31,7 @@ fn code(address: SocketAddr, path: &str) -> u16 {
 }
 
 fn readyz_follows_a_readiness_that_flaps(mode: Mode) {
-    let (address, port) = (free_port(), free_port().port());
+    let (address, port) = (free_address(), free_port());
     let server = format!("child [ server until=up listen={port} until=down exit=0 ]");
     let again = format!("child [ again until=up-again listen={port} wait ]");
     let check = format!("{{type: port, port: {port}, interval: 50ms}}");
@@ -55,7 +56,7 @@ fn readyz_follows_a_readiness_that_flaps(mode: Mode) {
 }
 
 fn livez_fails_while_the_group_stops(mode: Mode) {
-    let address = free_port();
+    let address = free_address();
     let mut group = asked(Group::new(mode))
         .main("web", "take=TERM until=go exit=0")
         .sidecar("config-server", "wait")
@@ -128,7 +129,7 @@ fn a_real_prometheus_accepts_the_metrics(mode: Mode) {
 }
 
 fn nothing_else_is_served_there(mode: Mode) {
-    let address = free_port();
+    let address = free_address();
     let group = asked(Group::new(mode)).main("web", "exit-on=TERM:0 wait");
     let mut group = group.arguments(&["--listen", &address.to_string()]).start();
     wait_running(&mut group);
@@ -142,7 +143,7 @@ fn nothing_else_is_served_there(mode: Mode) {
 }
 
 fn the_port_alone_is_enough(mode: Mode) {
-    let address = free_port();
+    let address = free_address();
     let group = asked(Group::new(mode)).main("web", "exit-on=TERM:0 wait");
     let mut group = group.env("FATESHARE_LISTEN", &format!(":{}", address.port())).start();
     wait_running(&mut group);

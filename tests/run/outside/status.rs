@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::{about, asked, connect, get, status, wait_running, wait_status};
-use crate::real_programs::free_port;
+use crate::support::ports::free_port;
 use crate::support::{Group, Mode, Shell, in_both_modes};
 
 in_both_modes![
@@ -100,7 +100,7 @@ fn ps_shows_the_group_and_its_teardown(mode: Mode) {
 }
 
 fn health_is_0_or_1(mode: Mode) {
-    let (port, ready) = (free_port().port(), free_port().port());
+    let (port, ready) = (free_port(), free_port());
     let mut group = asked(Group::new(mode))
         .main(
             "web",
