@@ -245,6 +245,22 @@ pub fn children_of(thread: &Path) -> io::Result<Vec<Pid>> {
     Ok(text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).map(Pid).collect())
 }
 
+/// All descendants of a process, parents before their children, zombies too.
+pub(super) fn all_below(root: Pid) -> Vec<Pid> {
+    let mut by_parent =
+        if has_children_lists() { None } else { Some(by_parent().unwrap_or_default()) };
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        next += 1;
+        found.extend(match &mut by_parent {
+            Some(by_parent) => by_parent.remove(&parent).unwrap_or_default(),
+            None => children(parent).unwrap_or_default(),
+        });
+    }
+    found.split_off(1)
+}
+
 /// One scan of all processes: their children by parent.
 fn by_parent() -> io::Result<BTreeMap<Pid, Vec<Pid>>> {
     let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();

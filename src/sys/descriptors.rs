@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -109,6 +110,17 @@ pub(super) fn restore_limit((soft, hard): Limit) -> i32 {
             -1
         }
     })
+}
+
+/// Puts nothing in the place of our standard input, and this in that of output and error.
+pub fn replace_standard(output: &OwnedFd) -> io::Result<()> {
+    let nothing = seam::call("open_null", || fs::File::open("/dev/null"))?;
+    let output = output.as_raw_fd();
+    for (from, to) in [(nothing.as_raw_fd(), 0), (output, 1), (output, 2)] {
+        // SAFETY: plain numbers; what is closed by it are the three that nobody owns.
+        seam::checked("dup2_standard", || unsafe { libc::dup2(from, to) })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
