@@ -1,9 +1,15 @@
 //! The command line: argument types only.
 
+mod help;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use help::{
+    AFTER_CHECK, AFTER_DRILL, AFTER_HEALTH, AFTER_PS, AFTER_RESOLVE, AFTER_RUN, AFTER_TIMELINE,
+};
 
 /// PID 1 for a container that holds an app and its sidecars: when one ends, all end, and it says
 /// why.
@@ -26,6 +32,8 @@ pub enum Command {
     Ps(Ps),
     /// Exit with 0 if the group that runs here is healthy, else with 1: for a container's HEALTHCHECK.
     Health(Health),
+    /// Crash every member in turn, each in a group of its own, and judge what happens.
+    Drill(Drill),
     /// Draw a finished group's life from its report.
     Timeline(Timeline),
     /// Print the launch spec that a Cloud Foundry manifest, and what staging has left, make.
@@ -236,6 +244,81 @@ pub struct Check {
     pub target: Target,
 }
 
+/// Arguments of `fateshare drill`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_DRILL)]
+pub struct Drill {
+    /// Who is struck.
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "Strike this member only; can be repeated [default: every member, and the group]"
+    )]
+    pub member: Vec<String>,
+
+    /// How.
+    #[arg(
+        long,
+        value_name = "STRIKE",
+        help = "kill, term, late, freeze, platform or supervisor; can be repeated [default: all]"
+    )]
+    pub strike: Vec<String>,
+
+    /// The limit.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        help = "So long everything may take to be gone after a strike"
+    )]
+    pub within: String,
+
+    /// When a group counts as healthy.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "1s",
+        help = "So long a group whose main process has no health_check must run to count as healthy"
+    )]
+    pub settle: String,
+
+    /// The port that the app is told.
+    #[arg(
+        long,
+        value_name = "PORT",
+        help = "With a Cloud Foundry manifest: the app's PORT, 0 for a free one [default: $PORT, else 8080]"
+    )]
+    pub port: Option<u16>,
+
+    /// As an object.
+    #[arg(long, help = "Print an object with everything that was found, instead of the table")]
+    pub json: bool,
+
+    /// For a CI server.
+    #[arg(long, value_name = "FILE", help = "Write the strikes as JUnit's XML, a test case each")]
+    pub junit: Option<PathBuf>,
+
+    /// A page.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Write a page for browsers, with a timeline for each strike"
+    )]
+    pub html: Option<PathBuf>,
+
+    /// A former drill.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Say what has changed since this drill, which --json has printed"
+    )]
+    pub baseline: Option<PathBuf>,
+
+    /// What to run.
+    #[command(flatten)]
+    pub target: Target,
+}
+
 /// Arguments of `fateshare run`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_RUN)]
@@ -343,87 +426,3 @@ pub struct Run {
     #[command(flatten)]
     pub target: Target,
 }
-
-const AFTER_RUN: &str = "\
-Environment:
-  FATESHARE_SPEC             the launch spec, when none is named
-  FATESHARE_LOG              off, error, warn, info or debug: what fateshare itself says on stderr
-  FATESHARE_LOG_FORMAT       like --log-format
-  NO_COLOR                   set to anything: no colours
-  FATESHARE_GRACE_PERIOD     like --grace-period
-  FATESHARE_SOCKET           like --socket; members find there where their own group can be asked
-  FATESHARE_LISTEN           like --listen
-  FATESHARE_REPORT           like --report
-  FATESHARE_TERMINATION_LOG  like --termination-log
-
-Exit code:
-  the first to end decides: its own code, 128+n for signal n, 69 if a sidecar ended with 0; 69
-  too when the main process's health check fails;
-  after a stop request it is the main process's; with --recreate it is the last group's;
-  127 command not found, 126 not executable,
-  125 any other failure of fateshare itself
-
-Examples:
-  fateshare run
-  fateshare run manifest.yml --recreate --pid1 --log-format cf
-  fateshare run --sidecar 'config-server=./config-server --port 8082' -- ./web --port 8080";
-
-const AFTER_RESOLVE: &str = "\
-The launch spec is printed on standard output, with the values of variables and of the environment; the
-same input gives the same output. `fateshare resolve FILE | fateshare run -` is `fateshare run FILE`.
-
-Exit code:
-  0; 125 when something is wrong with the input, or any other failure of fateshare itself
-
-Examples:
-  fateshare resolve manifest.yml --app shop --process worker --vars-file vars.yml
-  fateshare resolve manifest.yml --deps-dir deps --procfile Procfile > fateshare.yml";
-
-const AFTER_CHECK: &str = "\
-Each member is shown with its command, its health check, its memory and what else is special about it.
-`sh:` before a command says that the shell executes it and is gone; what runs under a shell that stays
-is said. What only this machine lacks (a program, a user, a directory) is a warning: the image may have
-it.
-
-Environment:
-  FATESHARE_SPEC          the launch spec, when none is named
-  FATESHARE_GRACE_PERIOD  like --grace-period
-
-Exit code:
-  0 it is valid, 1 it is not, or cannot be read, or is missing; 125 usage error, or standard output cannot be written
-
-Examples:
-  fateshare check
-  fateshare check fateshare.yml && docker build .";
-
-const AFTER_PS: &str = "\
-CPU is the share of one processor in all its life, MEM what is there just now of the share that the spec
-gives it; both are the member's with all processes below it.
-
-Exit code:
-  0; 125 when no group is found, one cannot be asked, or any other failure
-
-Examples:
-  fateshare ps
-  docker exec CONTAINER /fateshare ps";
-
-const AFTER_HEALTH: &str = "\
-Healthy is a group whose members all run and whose main process passes its health check, where it has
-one; while it starts and while it stops it is not. Ready is one that passes its readiness check, too.
-
-Exit code:
-  0 healthy (or ready), 1 anything else: usage errors and several groups that could be meant, too
-
-Examples:
-  fateshare health --ready
-  HEALTHCHECK --interval=10s CMD [\"/fateshare\", \"health\"]";
-
-const AFTER_TIMELINE: &str = "\
-A bar for each member on one axis: up to the verdict, and on another scale the teardown behind it.
-
-Exit code:
-  0; 125 when the report cannot be read, or any other failure
-
-Examples:
-  fateshare run --report report.json && fateshare timeline report.json
-  fateshare timeline report.json --html report.html";

@@ -12,6 +12,7 @@
 //! | --- | --- | --- |
 //! | `main.rs` | parse, dispatch, print one error, return the status | decide anything about a group |
 //! | [`load`] | from the command line to a launch spec: which files are read, and by whom | start anything |
+//! | [`drill`] | crashes members of groups that it starts, and judges what happens | run anything but [`run`]; write a file |
 //! | [`local`] | the local platform: recreates groups, and gives them a PID namespace of their own | run anything but [`run`] |
 //! | [`run`] | the shell: one loop on one thread; waits, tells the core, performs its actions | decide; block |
 //! | [`status`] | a running group, seen from outside: the server in the event loop, the client of `ps` and `health` | change anything; hold up the supervisor |
@@ -63,9 +64,15 @@
 //! each, while there is one thread alone, and that copy lives as described above. The process around it
 //! takes signals one by one, passes them on, and waits for the copy's end; its decisions are pure too.
 //!
+//! # Groups that are struck
+//!
+//! With `drill` it is much the same: [`drill`] makes a copy of this process for each group, reads what happens
+//! there from a file in memory that the copy writes (`report::ledger`), and strikes from outside. What comes next
+//! is decided by a machine of its own, from events alone; so is the judgement.
+//!
 //! # Who owns what
 //!
-//! *Reaping* has one owner, the shell (and `local` in the process around it): `tokio::process` and `std::process::Child` are used nowhere.
+//! *Reaping* has one owner, the shell (and `local` or `drill` in the process around it): `tokio::process` and `std::process::Child` are used nowhere.
 //! *A process number* is used for a signal only while it cannot have come again: for leaders, and for
 //! our own children and the process groups that one of them is in, because nobody but us can reap
 //! them. Everything else is signalled through a pidfd (or, where there are none, at once after a
@@ -86,6 +93,7 @@ pub mod check;
 pub mod cli;
 pub mod cloudfoundry;
 pub mod core;
+pub mod drill;
 pub mod health;
 pub mod load;
 pub mod local;

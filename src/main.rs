@@ -12,6 +12,10 @@ use fateshare::check;
 use fateshare::cli::{self, Cli, Command};
 use fateshare::cloudfoundry::Output;
 use fateshare::core::OWN_FAILURE;
+use fateshare::drill::annotations::annotations;
+use fateshare::drill::document::Drill;
+use fateshare::drill::junit::junit;
+use fateshare::drill::{self, Choice, Kind, compare, replay, table};
 use fateshare::load::{self, setting};
 use fateshare::local::{self, Recreation, Wanted};
 use fateshare::report::document::{FORM, Report};
@@ -53,6 +57,7 @@ fn main() {
             complain(&error);
             UNHEALTHY
         }),
+        Ok(Cli { command: Command::Drill(args) }) => or_own_failure(drill_group(&args)),
         Ok(Cli { command: Command::Timeline(args) }) => or_own_failure(timeline(&args)),
         Err(error) => usage(&error),
     };
@@ -112,6 +117,7 @@ fn run(args: &cli::Run) -> Result<u8> {
         instance: fateshare::run::instance(None, 0),
         terminal_for_main: true,
         outside: Outside { commands, ..outside },
+        held_back: None,
     };
     let Reading { launch, warnings } = loaded.reading;
     let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
@@ -164,6 +170,7 @@ fn outside(args: &cli::Run) -> Result<Outside> {
         report: path(args.report.as_deref(), "FATESHARE_REPORT").filter(|path| path != none),
         termination_log,
         commands: Vec::new(),
+        ledger: None,
     })
 }
 
@@ -200,6 +207,112 @@ fn health(args: &cli::Health) -> Result<u8> {
     Ok(if verdict.is_ok() { 0 } else { UNHEALTHY })
 }
 
+/// Strikes.
+fn drill_group(args: &cli::Drill) -> Result<u8> {
+    let duration = |option: &str, text: &str| {
+        parse_duration(text).map_err(|reason| anyhow!("{option} {reason}"))
+    };
+    let kind = |name: &String| {
+        let names = Kind::ALL.map(Kind::name).join(", ");
+        Kind::parse(name).ok_or_else(|| anyhow!("--strike: {name:?} is none of {names}"))
+    };
+    let choice = Choice {
+        members: args.member.clone(),
+        kinds: args.strike.iter().map(kind).collect::<Result<_>>()?,
+    };
+    let (within, settle) =
+        (duration("--within", &args.within)?, duration("--settle", &args.settle)?);
+    let before = args.baseline.as_deref().map(former_drill).transpose()?;
+    let loaded = load::launch(&args.target, &load::overlay(&args.target)?)?;
+    let commands = loaded.shown().members.iter().map(Member::shown_command).collect();
+    let settings = Settings {
+        level: Level::Info,
+        format: Some(Format::Text),
+        colours: Some(Colours::None),
+        terminals: false,
+        port: args.port,
+        instance: fateshare::run::instance(None, 0),
+        terminal_for_main: false,
+        outside: Outside {
+            socket: SocketChoice::Named(format!("@fateshare-drill-{}", process::own_pid()).into()),
+            listen: None,
+            report: None,
+            termination_log: TerminationLog::None,
+            commands,
+            ledger: None,
+        },
+        held_back: None,
+    };
+    let Reading { launch, warnings } = loaded.reading;
+    let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
+    let letters = fateshare::run::letters(Letters::Ascii);
+    let given: Vec<String> =
+        env::args_os().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
+    let (command, tail) = replay(&given);
+    let colours = Which::Stdout.is_terminal() && !is_dull();
+    let look = table::Look { colours, letters };
+    let wanted = drill::Wanted {
+        choice,
+        within,
+        settle,
+        command,
+        tail,
+        rows: !args.json,
+        progress: Which::Stderr.is_terminal(),
+        look,
+    };
+    let found = drill::run(&launch, &warnings, settings, &wanted)?;
+    if args.json {
+        print(&found.text())?;
+    } else {
+        print(&table::summary(&found, look))?;
+        if env::var_os("GITHUB_ACTIONS").is_some_and(|it| it == "true") {
+            let file = Path::new(&launch.source);
+            let shown = file.is_file().then_some(launch.source.as_str());
+            print(&annotations(&found, shown))?;
+        }
+    }
+    if let Some(before) = before.as_ref().filter(|_| !args.json) {
+        print(&compare::text(&compare::changes(&found, before), before))?;
+    }
+    if let Some(file) = &args.junit {
+        write(file, "--junit", &junit(&found))?;
+    }
+    if let Some(file) = &args.html {
+        write(file, "--html", &drill::page::page(&found, before.as_ref()))?;
+    }
+    match &found.cut_short {
+        Some(why) => Err(anyhow!("the drill was not brought to its end: {why}")),
+        None => Ok(u8::from(found.failed > 0)),
+    }
+}
+
+/// What a former drill has found.
+fn former_drill(file: &Path) -> Result<Drill> {
+    let shown = file.display();
+    let read = || files::read(file);
+    let text = signals::interruptible(read).context("cannot catch signals")?;
+    let text = text.with_context(|| format!("--baseline: {shown}"))?;
+    let drill: Drill = serde_json::from_slice(&text).map_err(|error| {
+        anyhow!("--baseline: {shown}: is nothing that fateshare drill --json has printed: {error}")
+    })?;
+    let form = &drill.form;
+    if form != drill::document::FORM {
+        return Err(anyhow!("--baseline: {shown}: is of the form {form:?}"));
+    }
+    Ok(drill)
+}
+
+/// Writes a whole file, or standard output.
+fn write(file: &Path, option: &str, text: &str) -> Result<()> {
+    if file == Path::new("-") {
+        return print(text);
+    }
+    let work = || files::replace(file, text.as_bytes(), &|| true);
+    let written = signals::interruptible(work).context("cannot catch signals")?;
+    written.with_context(|| format!("{option}: {}", file.display()))
+}
+
 /// Draws a report.
 fn timeline(args: &cli::Timeline) -> Result<u8> {
     let shown = args.report.display();
@@ -215,14 +328,7 @@ fn timeline(args: &cli::Timeline) -> Result<u8> {
         ));
     }
     if let Some(file) = &args.html {
-        let page = page::page(&report);
-        if file == Path::new("-") {
-            print(&page)?;
-        } else {
-            let write = || files::replace(file, page.as_bytes(), &|| true);
-            let written = signals::interruptible(write).context("cannot catch signals")?;
-            written.with_context(|| format!("--html: {}", file.display()))?;
-        }
+        write(file, "--html", &page::page(&report))?;
         return Ok(0);
     }
     let look = fateshare::run::timeline_look(Which::Stdout, usize::MAX);
@@ -302,16 +408,18 @@ fn log_format(args: &cli::Run) -> Result<Option<Format>> {
 /// Whether labels have colours: `--color`, else not where `$NO_COLOR` is set to anything, or the
 /// terminal knows none; `None` for where somebody sees them.
 fn colours(args: &cli::Run) -> Result<Option<Colours>> {
-    let is = |name: &str, dull: fn(&OsStr) -> bool| env::var_os(name).is_some_and(|it| dull(&it));
     match args.color.as_deref() {
         Some("always") => Ok(Some(Colours::Some)),
         Some("never") => Ok(Some(Colours::None)),
-        Some("auto") | None => {
-            let dull = is("NO_COLOR", |it| !it.is_empty()) || is("TERM", |it| it == "dumb");
-            Ok(dull.then_some(Colours::None))
-        }
+        Some("auto") | None => Ok(is_dull().then_some(Colours::None)),
         Some(other) => Err(anyhow!("--color: {other:?} is none of auto, always and never")),
     }
+}
+
+/// Whether nobody wants to see colours.
+fn is_dull() -> bool {
+    let is = |name: &str, dull: fn(&OsStr) -> bool| env::var_os(name).is_some_and(|it| dull(&it));
+    is("NO_COLOR", |it| !it.is_empty()) || is("TERM", |it| it == "dumb")
 }
 
 /// How much we say ourselves: `$FATESHARE_LOG`, else less where nobody watches.

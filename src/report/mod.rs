@@ -6,6 +6,7 @@
 
 pub mod document;
 pub mod event;
+pub mod ledger;
 pub mod page;
 pub mod termination;
 pub mod timeline;

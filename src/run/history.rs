@@ -54,6 +54,7 @@ impl History {
     /// Adds an entry, says its line, and writes down what has to be there before it goes on.
     pub(super) fn add(&mut self, launch: &Launch, now: Moment, happening: Happening) {
         self.ending.note(launch, now, &happening);
+        self.recorder.happens(now, &happening);
         // What happened comes before what it means, and the platform's crash behind all.
         let is_end = matches!(happening, Happening::Over(_));
         if !is_end {
@@ -65,7 +66,11 @@ impl History {
         }
         let is_deadline = matches!(happening, Happening::GraceOver(_));
         let frequent = is_frequent(&happening);
+        let is_step = matches!(happening, Happening::AllRunning | Happening::Healthy { .. });
         self.board.add(now, happening, frequent);
+        if is_step || is_deadline || is_end {
+            self.recorder.tell_all();
+        }
         if is_deadline {
             self.recorder.before_sigkill();
         }

@@ -24,7 +24,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::core::{self, Group, Instance, JobControl, MemberId, Outcome, Plan, SpawnFailure};
+use crate::core::{
+    self, Group, HeldBack, Instance, JobControl, MemberId, Outcome, Plan, SpawnFailure,
+};
 use crate::spec::{Launch, Member};
 use crate::status::Board;
 use crate::sys::cgroup::Memory;
@@ -73,6 +75,8 @@ pub struct Settings {
     pub terminal_for_main: bool,
     /// What others see of it.
     pub outside: Outside,
+    /// A member that is started later than all others, for a drill.
+    pub held_back: Option<HeldBack>,
 }
 
 impl Settings {
@@ -185,6 +189,7 @@ fn live(
     }
     let mut plan = Plan::new(launch, session.job_control);
     plan.windows = outputs.windows();
+    plan.held_back = settings.held_back;
     if let Some(app) = launch.profile.as_deref().filter(|app| profile::has_scripts(app)) {
         plan.profile = true;
         tracing::info!("{}", core::profile_scripts(app));

@@ -12,18 +12,23 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use super::inherited::Inherited;
+use crate::core::{Happening, Moment};
 use crate::health::is_missing;
+use crate::report::Entry;
 use crate::report::document::{Environment, LogRow};
+use crate::report::event::Event;
+use crate::report::ledger::Line;
 use crate::report::timeline::{Letters, Look, picture};
 use crate::spec::Launch;
 use crate::status::server::Server;
 use crate::status::{Board, Counted};
 use crate::sys::cgroup::Memory;
+use crate::sys::ledger::Ledger;
 use crate::sys::outlet::Size;
 use crate::sys::output::Which;
 use crate::sys::process::{self, Role};
 use crate::sys::status_socket::{LONGEST_PATH, Place, Socket, Taken};
-use crate::sys::{descriptors, files};
+use crate::sys::{clock, descriptors, files};
 use crate::voice::format::{Format, Stream};
 use crate::voice::{self, Voice};
 
@@ -64,6 +69,8 @@ pub struct Outside {
     pub termination_log: TerminationLog,
     /// The members' commands, as people are shown them.
     pub commands: Vec<String>,
+    /// Where whoever started the group reads what happens.
+    pub ledger: Option<Ledger>,
 }
 
 /// What members find the socket by.
@@ -243,6 +250,7 @@ pub(super) struct Recorder {
     picture: bool,
     environment: Environment,
     board: Board,
+    ledger: Option<Ledger>,
     /// What was counted when the report was written.
     counted: Option<Counted>,
     patience: Duration,
@@ -273,6 +281,10 @@ impl Recorder {
             .to_owned(),
             memory_limit_bytes: memory.filter(|_| wanted).and_then(Memory::limit),
         };
+        if let Some(ledger) = &outside.ledger {
+            let zero = u64::try_from(board.zero().as_nanos()).unwrap_or(u64::MAX);
+            put_down(ledger, &Line::Zero(zero));
+        }
         let plain = matches!(format, Format::Raw | Format::Text);
         Self {
             report: outside.report.clone(),
@@ -284,9 +296,27 @@ impl Recorder {
             picture: plain && Which::Stderr.is_terminal(),
             environment,
             board: board.clone(),
+            ledger: outside.ledger.clone(),
             counted: None,
             patience: PATIENCE,
             number: Arc::default(),
+        }
+    }
+
+    /// This happens; the board does not have it yet.
+    pub(super) fn happens(&self, at: Moment, happening: &Happening) {
+        if let Some(ledger) = &self.ledger {
+            let (since_1970, happening) = (clock::since_1970(), happening.clone());
+            let entry = Entry { seq: 0, at, since_1970, happening };
+            put_down(ledger, &Line::Event(Event::new(self.board.launch(), &entry)));
+        }
+    }
+
+    /// Whoever reads the ledger has all that is known.
+    pub(super) fn tell_all(&self) {
+        if let Some(ledger) = &self.ledger {
+            let report = self.board.report(&self.environment);
+            put_down(ledger, &Line::Report(Box::new(report)));
         }
     }
 
@@ -353,6 +383,11 @@ impl Recorder {
             tracing::warn!("cannot write {failure}");
         }
     }
+}
+
+/// Nobody is left to tell if it fails: whoever reads it sees that lines are missing.
+fn put_down(ledger: &Ledger, line: &Line) {
+    let _ = ledger.add(line.text().as_bytes());
 }
 
 /// How a timeline is drawn there.

@@ -179,6 +179,11 @@ impl Board {
         &self.shared.launch
     }
 
+    /// When the group's clock began, on [`clock::monotonic`].
+    pub fn zero(&self) -> Duration {
+        self.shared.zero
+    }
+
     /// When the group's clock began, since 1970.
     pub fn began(&self) -> Duration {
         self.shared.began

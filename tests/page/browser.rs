@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::chromium::Browser;
 use super::reports;
 
-const WIDE: u32 = 1_200;
-const PHONE: u32 = 360;
+pub(super) const WIDE: u32 = 1_200;
+pub(super) const PHONE: u32 = 360;
 
 /// Texts, and what they stand on, that differ by less than 4.5:1; bars and marks by less than 3:1.
-const PALE: &str = r"(() => {
+pub(super) const PALE: &str = r"(() => {
   const rgb = text => (text.match(/[\d.]+/g) || []).map(Number);
   const part = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
   const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
@@ -53,7 +53,7 @@ const PALE: &str = r"(() => {
 })()";
 
 /// What reaches beyond the edges of a screen so wide. (A phone's own width grows with what is on it.)
-const BEYOND: &str = r"(screen => {
+pub(super) const BEYOND: &str = r"(screen => {
   const root = document.documentElement, beyond = [];
   if (root.scrollWidth > screen) beyond.push(`the page: ${root.scrollWidth} of ${screen}`);
   for (const element of document.querySelectorAll('body *:not(svg *):not(thead, thead *)')) {

@@ -235,11 +235,12 @@ fn every_call_of_a_run_may_fail() {
     assert!(elsewhere.is_empty(), "never made to fail: {elsewhere:?}");
 }
 
-/// Calls that only a terminal brings about, a pipe to write to, another user, or a failure before:
+/// Calls that only a terminal brings about, or a drill (`tests/drill/faults.rs`), a pipe to write to, another user, or a failure before:
 /// `terminal/faults.rs`, `output.rs`, `outside/`, `relay/faults.rs` and `local/` make them fail by their
 /// names.
-const ELSEWHERE: [&str; 25] = [
+const ELSEWHERE: [&str; 35] = [
     "connect_socket",
+    "dup2_standard",
     "dup_terminal",
     "fchmod",
     "get_window_size",
@@ -247,11 +248,19 @@ const ELSEWHERE: [&str; 25] = [
     "ioctl_tiocgdev",
     "ioctl_tiocnotty",
     "madvise",
+    "memfd_create",
     "mkdir_socket",
+    "open_null",
     "open_output",
     "open_peer",
     "peer_credentials",
     "posix_openpt",
+    "read_cmdline",
+    "read_exe",
+    "read_fd_link",
+    "read_ledger",
+    "read_net",
+    "read_status",
     "rmdir_socket",
     "send",
     "set_window_size",
@@ -264,6 +273,7 @@ const ELSEWHERE: [&str; 25] = [
     "waitid_stopped",
     "write_id_map",
     "write_in_place",
+    "write_ledger",
 ];
 
 /// Number after number, some at a time; how often each call failed.

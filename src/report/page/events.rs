@@ -82,7 +82,7 @@ fn row_of_event<'a>(event: &Event, report: &Report) -> (&'a str, Vec<String>) {
 }
 
 /// `2026-11-18 11:06:40.002 UTC` of a time as reports have it; anything else as it is.
-pub(super) fn moment(rfc_3339: &str) -> String {
+pub(crate) fn moment(rfc_3339: &str) -> String {
     match clock(rfc_3339) {
         Some((day, clock)) => {
             // Thousandths are enough beside a day; the list of events has them all.

@@ -8,10 +8,10 @@ use crate::spec::on_one_line;
 /// A report may come from anywhere, and one text in it be as long as it likes.
 const LONGEST_TEXT: usize = 2_000;
 /// So many rows has a table at most; the report has the others.
-pub(super) const MOST_ROWS: usize = 1_000;
+pub(crate) const MOST_ROWS: usize = 1_000;
 
 /// Text from a report as a page may hold it, in an element or in an attribute's quotes.
-pub(super) fn text(from: &str) -> String {
+pub(crate) fn text(from: &str) -> String {
     let end = from.char_indices().nth(LONGEST_TEXT).map(|(end, _)| end);
     let mut safe = String::new();
     for letter in on_one_line(end.map_or(from, |end| &from[..end])).chars() {
@@ -31,30 +31,30 @@ pub(super) fn text(from: &str) -> String {
 }
 
 /// The same as code, kept apart from the direction of the text around it.
-pub(super) fn code(from: &str) -> String {
+pub(crate) fn code(from: &str) -> String {
     format!("<code>{}</code>", text(from))
 }
 
 /// A second line of a cell; nothing of nothing.
-pub(super) fn aside(html: &str) -> String {
+pub(crate) fn aside(html: &str) -> String {
     if html.is_empty() { String::new() } else { format!("<small>{html}</small>") }
 }
 
 /// A column: its heading, and `head` where its cells name their rows, `number` where they are
 /// compared by eye.
-pub(super) struct Column(pub(super) &'static str, pub(super) &'static str);
+pub(crate) struct Column(pub(crate) &'static str, pub(crate) &'static str);
 
 /// A table under a heading of its own. Cells are markup.
-pub(super) struct Table<'a> {
-    pub(super) id: &'a str,
-    pub(super) heading: &'a str,
-    pub(super) caption: &'a str,
-    pub(super) columns: &'a [Column],
+pub(crate) struct Table<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) heading: &'a str,
+    pub(crate) caption: &'a str,
+    pub(crate) columns: &'a [Column],
 }
 
 impl Table<'_> {
     /// The whole section; `rows` are classes and cells, `notes` are sentences below.
-    pub(super) fn section(&self, rows: &[(&str, Vec<String>)], notes: &[String]) -> String {
+    pub(crate) fn section(&self, rows: &[(&str, Vec<String>)], notes: &[String]) -> String {
         let Self { id, heading, caption, columns } = self;
         let mut html = format!(
             "<section class=\"{id}\" aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{heading}</h2>\n"
@@ -107,7 +107,7 @@ impl Table<'_> {
 }
 
 /// The sentence for what a table does not show, if it does not show all.
-pub(super) fn left_out(all: usize, what: &str) -> Option<String> {
+pub(crate) fn left_out(all: usize, what: &str) -> Option<String> {
     let more = all.saturating_sub(MOST_ROWS);
     (more > 0).then(|| format!("{more} more {what} are left out here; the report has them all."))
 }

@@ -4,13 +4,16 @@
 //! stands below that, `page.css` its looks.
 
 mod events;
-mod html;
+pub(crate) mod html;
 mod picture;
 mod tables;
 
+pub(crate) use picture::picture;
+
 use std::fmt::Write as _;
 
-use self::events::{events, moment};
+use self::events::events;
+pub(crate) use self::events::moment;
 use self::html::{aside, code, text};
 use self::tables::{logs, members, signals, stragglers};
 use super::document::Report;
@@ -37,22 +40,13 @@ pub fn page(report: &Report) -> String {
         Some(verdict) => text(&verdict.message),
         None => "There is no verdict".to_owned(),
     };
-    let style = include_str!("page.css");
     let version = text(&report.environment.version);
-    let mut html = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" \
-         content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>{title} · fateshare</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-    );
+    let mut html = beginning(&title, "");
     head(&mut html, report, &title);
     html.push_str(
         "<main>\n<section aria-labelledby=\"timeline\">\n<h2 id=\"timeline\">Timeline</h2>\n",
     );
-    html.push_str(&picture::picture(report));
+    html.push_str(&picture(report));
     html.push_str("</section>\n");
     html.push_str(&members(report));
     if !report.stragglers.is_empty() {
@@ -72,6 +66,20 @@ pub fn page(report: &Report) -> String {
          moment the group was made; those with + from the verdict.</p></footer>\n</body>\n</html>\n"
     );
     html
+}
+
+/// What every page begins with, up to its body. The title is markup, the style is added to the usual one.
+pub(crate) fn beginning(title: &str, style: &str) -> String {
+    let usual = include_str!("page.css");
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" \
+         content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>{title} · fateshare</title>\n<style>\n{usual}{style}</style>\n</head>\n<body>\n"
+    )
 }
 
 /// Who ended it and why, and what one asks next.
@@ -110,7 +118,7 @@ fn head(html: &mut String, report: &Report, title: &str) {
     html.push_str("</header>\n");
 }
 
-fn list(html: &mut String, class: &str, pairs: &[(&str, String)]) {
+pub(crate) fn list(html: &mut String, class: &str, pairs: &[(&str, String)]) {
     let _ = writeln!(html, "<dl class=\"{class}\">");
     for (name, value) in pairs {
         let _ = writeln!(html, "<div><dt>{name}</dt><dd>{value}</dd></div>");

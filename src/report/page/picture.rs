@@ -48,7 +48,7 @@ struct Bar<'a> {
 }
 
 /// The timeline with its axis and its legend.
-pub(super) fn picture(report: &Report) -> String {
+pub(crate) fn picture(report: &Report) -> String {
     let axis = Axis { times: Times::of(report), killed: grace_over(report) };
     let members = sorted(report).into_iter().map(|it| of_member(it, report, &axis));
     let stragglers = report.stragglers.iter().map(|it| of_straggler(it, report, &axis));

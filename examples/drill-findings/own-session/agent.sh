@@ -1,0 +1,3 @@
+#!/bin/sh
+trap '' TERM
+exec sleep 1001

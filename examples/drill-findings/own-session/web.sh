@@ -1,0 +1,3 @@
+#!/bin/sh
+setsid ./agent.sh &
+exec sleep 1000

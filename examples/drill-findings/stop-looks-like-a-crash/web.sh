@@ -1,0 +1,4 @@
+#!/bin/sh
+trap 'kill $!; wait; exit 1' TERM
+sleep 1000 &
+wait

@@ -1,0 +1,419 @@
+//! The course of a drill: pure, from events to actions. For each strike a healthy group, the strike, its
+//! end, and a new group that has to become healthy; that one is the next strike's, where it was started as
+//! that one needs it.
+
+use std::time::Duration;
+
+use super::strike::{HELD_BACK, Kind, Strike};
+use crate::core::{MemberId, Moment};
+
+/// How a group is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Setup {
+    /// Who comes later than all others.
+    pub(super) late: Option<MemberId>,
+    /// Whether main is asked for its health every second.
+    pub(super) quick: bool,
+}
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// All is ready for the first group.
+    Begin,
+    /// Every member of the group runs.
+    Running,
+    /// Its health check has passed.
+    Healthy,
+    /// Its end was decided.
+    Verdict,
+    /// This member has ended alone, which it may.
+    Finished(MemberId),
+    /// Nothing of the group is left.
+    Gone,
+    /// We could not run for a while, and what was measured is wrong.
+    HeldUp,
+    /// Somebody wants an end.
+    Interrupted,
+    /// A timer may be due.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Start a group; another one beside the strike's own if it is to show that a group comes back.
+    Start { setup: Setup, comes_back: bool },
+    /// Look at its processes.
+    Look,
+    /// Strike.
+    Hit(Strike),
+    /// Ask the group to stop.
+    Stop,
+    /// It has not: kill its fateshare.
+    Kill,
+    /// Judge the strike of this number.
+    Judge(usize, Ending),
+    /// All is over.
+    Finish,
+}
+
+/// How a strike came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ending {
+    pub(super) way: Way,
+    pub(super) back: Back,
+}
+
+/// What became of the group that was struck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It ended.
+    Ended,
+    /// It did not, though it should have.
+    StillThere,
+    /// Only the member that was struck did, which it may.
+    EndedAlone,
+    /// The member that was to be struck had ended before, which it may.
+    NothingToStrike,
+    /// It is healthy, though a member came late.
+    Healthy,
+    /// It has not become healthy in time.
+    NotHealthyInTime,
+    /// There was no healthy group to strike.
+    NeverHealthy,
+    /// It was not its turn any more.
+    NotStruck,
+}
+
+/// Whether there is a healthy group again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Back {
+    /// Nobody waits for one.
+    NotWanted,
+    /// Since then.
+    Since(Moment),
+    /// It has ended again, or has not become healthy in time.
+    Failed,
+}
+
+/// What the course depends on.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) strikes: Vec<Strike>,
+    /// Whether main has a health check, and what it may take until its first success.
+    pub(super) start_timeout: Option<Duration>,
+    /// The longest that a frozen main can go unnoticed by its check, if it has one that asks it.
+    pub(super) notice: Duration,
+    pub(super) settle: Duration,
+    pub(super) within: Duration,
+    pub(super) grace: Duration,
+}
+
+/// What we do, for those who watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// A group is to become healthy.
+    Starting,
+    /// It is watched for a while.
+    Settling,
+    /// It was struck, and is to end.
+    Ending,
+    /// The next one is to become healthy.
+    ComingBack,
+    /// It is stopped, as it is not needed any more.
+    Closing,
+}
+
+/// What a group that starts is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To be struck.
+    ToStrike,
+    /// To show that a group comes back.
+    Back,
+    /// It is the strike itself.
+    Late,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// There is no group.
+    Empty,
+    /// A group is to become healthy by then.
+    Opening { purpose: Purpose, by: Moment },
+    /// Every member runs since then, and nobody asks it for more; until then it must stay so.
+    Settling { purpose: Purpose, since: Moment, until: Moment },
+    /// It is healthy.
+    Open,
+    /// It was struck; until then something has to happen.
+    Struck { by: Moment, decided: bool },
+    /// It is told to stop; if it is there then it is killed.
+    Closing { by: Moment },
+    /// All is over.
+    Over,
+}
+
+/// A group has so long beyond its own limits.
+const SLACK: Duration = Duration::from_secs(3);
+/// Where nobody knows how long a start takes: profile scripts run first.
+const LONGEST_START: Duration = Duration::from_mins(1);
+/// So often a strike is made again that was measured wrongly.
+const MOST_REPEATS: u32 = 2;
+
+/// A drill.
+#[derive(Debug)]
+pub(super) struct Course {
+    rules: Rules,
+    state: State,
+    /// The strike that is under way.
+    at: usize,
+    setup: Setup,
+    /// Members of the group that have ended, as they may.
+    finished: Vec<MemberId>,
+    held_up: bool,
+    repeats: u32,
+    /// Nothing more is struck.
+    stop: bool,
+}
+
+impl Course {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            state: State::Empty,
+            at: 0,
+            setup: Setup::default(),
+            finished: Vec::new(),
+            held_up: false,
+            repeats: 0,
+            stop: false,
+        }
+    }
+
+    /// The strike that is under way, and what we do for it.
+    pub(super) fn doing(&self) -> Option<(usize, Doing)> {
+        let doing = match self.state {
+            State::Opening { purpose: Purpose::Back, .. } => Doing::ComingBack,
+            State::Opening { .. } | State::Empty => Doing::Starting,
+            State::Settling { .. } => Doing::Settling,
+            State::Struck { .. } | State::Open => Doing::Ending,
+            State::Closing { .. } => Doing::Closing,
+            State::Over => return None,
+        };
+        Some((self.at, doing))
+    }
+
+    pub(super) fn step(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        let mut out = Vec::new();
+        match (self.state, event) {
+            (State::Empty, Event::Begin) => self.begin(now, &mut out),
+            (State::Over, _) => {}
+            (_, Event::HeldUp) => self.held_up = true,
+            (_, Event::Interrupted) => self.interrupted(now, &mut out),
+            (_, Event::Finished(member)) => self.finished(now, member, &mut out),
+            (State::Opening { purpose, .. }, Event::Running) => {
+                if self.rules.start_timeout.is_none() {
+                    let until = now.plus(self.rules.settle);
+                    self.state = State::Settling { purpose, since: now, until };
+                }
+            }
+            (State::Opening { purpose, .. }, Event::Healthy) => {
+                self.opened(now, purpose, now, &mut out);
+            }
+            (State::Opening { purpose, .. } | State::Settling { purpose, .. }, Event::Gone) => {
+                self.state = State::Empty;
+                self.not_opened(now, purpose, Way::Ended, &mut out);
+            }
+            (State::Opening { purpose, by }, Event::Tick) if by <= now => {
+                out.push(Action::Look);
+                self.not_opened(now, purpose, Way::NotHealthyInTime, &mut out);
+            }
+            (State::Settling { purpose, since, until }, Event::Tick) if until <= now => {
+                self.opened(now, purpose, since, &mut out);
+            }
+            (State::Struck { .. }, Event::Verdict) => {
+                // From here on it has its own deadline, and some time to keep it.
+                let by = now.plus(self.rules.grace + SLACK);
+                self.state = State::Struck { by, decided: true };
+            }
+            (State::Struck { .. }, Event::Gone) => {
+                self.state = State::Empty;
+                self.ended(now, &mut out);
+            }
+            (State::Struck { by, decided }, Event::Tick) if by <= now => {
+                out.push(Action::Look);
+                if decided {
+                    // It should have been over long ago.
+                    out.push(Action::Kill);
+                    self.state = State::Struck { by: now.plus(SLACK), decided };
+                } else {
+                    self.judge(now, Way::StillThere, Back::NotWanted, &mut out);
+                }
+            }
+            (State::Closing { .. }, Event::Gone) => {
+                self.state = State::Empty;
+                self.begin(now, &mut out);
+            }
+            (State::Closing { by }, Event::Tick) if by <= now => {
+                out.push(Action::Kill);
+                self.state = State::Closing { by: now.plus(SLACK) };
+            }
+            // A group that we have not touched: the strike that is to come finds none.
+            (State::Open | State::Empty, Event::Gone) => {
+                self.state = State::Empty;
+                self.begin(now, &mut out);
+            }
+            (
+                State::Empty
+                | State::Opening { .. }
+                | State::Settling { .. }
+                | State::Open
+                | State::Struck { .. }
+                | State::Closing { .. },
+                Event::Begin | Event::Running | Event::Healthy | Event::Verdict | Event::Tick,
+            ) => {}
+        }
+        out
+    }
+
+    /// The next strike, with a group as it needs one.
+    fn begin(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let strike = self.rules.strikes.get(self.at).copied().filter(|_| !self.stop);
+        let is_late = strike.is_some_and(|strike| strike.kind == Kind::Late);
+        match (self.state, strike) {
+            (State::Open, Some(strike)) if !is_late && self.setup == setup(strike) => {
+                self.hit(now, strike, out);
+            }
+            (State::Empty, Some(strike)) => {
+                let purpose = if is_late { Purpose::Late } else { Purpose::ToStrike };
+                self.start(now, setup(strike), purpose, out);
+            }
+            (State::Empty, None) => {
+                self.state = State::Over;
+                let left = self.at..self.rules.strikes.len();
+                let not = Ending { way: Way::NotStruck, back: Back::NotWanted };
+                out.extend(left.map(|number| Action::Judge(number, not)));
+                out.push(Action::Finish);
+            }
+            _ => self.close(now, out),
+        }
+    }
+
+    fn start(&mut self, now: Moment, setup: Setup, purpose: Purpose, out: &mut Vec<Action>) {
+        let own = self.rules.start_timeout.unwrap_or(LONGEST_START);
+        let late = if setup.late.is_some() { HELD_BACK } else { Duration::ZERO };
+        if purpose == Purpose::Late {
+            self.held_up = false;
+        }
+        self.setup = setup;
+        self.finished.clear();
+        self.state = State::Opening { purpose, by: now.plus(own + late + SLACK) };
+        out.push(Action::Start { setup, comes_back: purpose == Purpose::Back });
+    }
+
+    fn close(&mut self, now: Moment, out: &mut Vec<Action>) {
+        self.state = State::Closing { by: now.plus(self.rules.grace + SLACK) };
+        out.push(Action::Stop);
+    }
+
+    fn hit(&mut self, now: Moment, strike: Strike, out: &mut Vec<Action>) {
+        if strike.member.is_some_and(|member| self.finished.contains(&member)) {
+            self.judge(now, Way::NothingToStrike, Back::NotWanted, out);
+            return;
+        }
+        self.held_up = false;
+        out.extend([Action::Look, Action::Hit(strike)]);
+        let limit = match strike.kind {
+            Kind::Freeze => self.rules.notice,
+            _ => self.rules.within,
+        };
+        self.state = State::Struck { by: now.plus(limit), decided: false };
+    }
+
+    /// A group is healthy, since then.
+    fn opened(&mut self, now: Moment, purpose: Purpose, since: Moment, out: &mut Vec<Action>) {
+        self.state = State::Open;
+        match purpose {
+            Purpose::ToStrike => self.begin(now, out),
+            Purpose::Back => self.judge(now, Way::Ended, Back::Since(since), out),
+            Purpose::Late => self.judge(now, Way::Healthy, Back::Since(since), out),
+        }
+    }
+
+    /// It is not, and will not be.
+    fn not_opened(&mut self, now: Moment, purpose: Purpose, way: Way, out: &mut Vec<Action>) {
+        match purpose {
+            Purpose::ToStrike => {
+                // Without a healthy group there is nothing to learn.
+                self.stop = true;
+                self.judge(now, Way::NeverHealthy, Back::NotWanted, out);
+            }
+            Purpose::Back => self.judge(now, Way::Ended, Back::Failed, out),
+            Purpose::Late => self.judge(now, way, Back::Failed, out),
+        }
+    }
+
+    /// The group that was struck is over.
+    fn ended(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let strike = self.rules.strikes.get(self.at);
+        if self.stop || strike.is_some_and(|strike| strike.kind == Kind::Platform) {
+            self.judge(now, Way::Ended, Back::NotWanted, out);
+            return;
+        }
+        // As the next strike needs it, if that begins with a healthy group.
+        let next = self.rules.strikes.get(self.at + 1).filter(|next| next.kind != Kind::Late);
+        self.start(now, next.map_or(Setup::default(), |next| setup(*next)), Purpose::Back, out);
+    }
+
+    fn finished(&mut self, now: Moment, member: MemberId, out: &mut Vec<Action>) {
+        self.finished.push(member);
+        let struck = self.rules.strikes.get(self.at).and_then(|strike| strike.member);
+        if matches!(self.state, State::Struck { .. }) && struck == Some(member) {
+            self.judge(now, Way::EndedAlone, Back::NotWanted, out);
+        }
+    }
+
+    /// The strike is over; it is made again if what was measured is wrong.
+    fn judge(&mut self, now: Moment, way: Way, back: Back, out: &mut Vec<Action>) {
+        if std::mem::take(&mut self.held_up) && self.repeats < MOST_REPEATS && !self.stop {
+            self.repeats += 1;
+        } else {
+            self.repeats = 0;
+            out.push(Action::Judge(self.at, Ending { way, back }));
+            self.at += 1;
+        }
+        // What is left of a group that was struck is no fresh one.
+        match self.state {
+            State::Open if way == Way::Ended || way == Way::NothingToStrike => self.begin(now, out),
+            State::Empty => self.begin(now, out),
+            _ => self.close(now, out),
+        }
+    }
+
+    fn interrupted(&mut self, now: Moment, out: &mut Vec<Action>) {
+        match self.state {
+            State::Over => {}
+            State::Closing { .. } if self.stop => {
+                out.push(Action::Kill);
+                self.state = State::Closing { by: now.plus(SLACK) };
+            }
+            State::Closing { .. } => self.stop = true,
+            State::Empty => {
+                self.stop = true;
+                self.begin(now, out);
+            }
+            _ => {
+                self.stop = true;
+                self.close(now, out);
+            }
+        }
+    }
+}
+
+fn setup(strike: Strike) -> Setup {
+    Setup {
+        late: strike.member.filter(|_| strike.kind == Kind::Late),
+        quick: strike.kind == Kind::Freeze,
+    }
+}

@@ -1,0 +1,359 @@
+//! The drill: crashes every member of a group in turn, and judges what happens.
+//!
+//! Each group is a copy of this process that runs as `fateshare run` would, in a PID namespace of its own
+//! where the system allows that. [`course`] decides what comes next, from events alone; [`stage`] starts
+//! groups, strikes, and looks; [`judge`] makes a verdict of what they told and what was seen, [`cause`]
+//! names the reason. [`document`] is what is found, all else ([`table`], [`junit`], [`annotations`]) is
+//! made from it.
+
+pub mod annotations;
+mod cause;
+pub mod compare;
+mod course;
+#[cfg(test)]
+mod course_tests;
+pub mod document;
+mod judge;
+pub mod junit;
+mod live;
+pub mod page;
+mod replay;
+mod stage;
+mod strike;
+pub mod table;
+
+pub use replay::replay;
+pub use strike::{Choice, HELD_BACK, Kind, Strike};
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::core::{self, Moment, Stopped, timestamp};
+use crate::report::millis;
+use crate::run::{self, Settings};
+use crate::spec::{Launch, Signal};
+use crate::sys::ports::{self, Use};
+use crate::sys::{clock, process, signals, wait_signal};
+use course::{Action, Back, Course, Ending, Event, Rules, Way};
+use document::{Drill, FORM};
+use judge::Facts;
+use live::Live;
+use stage::{Remains, Stage};
+use table::{Look, Table};
+
+/// What is wanted of a drill.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Which strikes.
+    pub choice: Choice,
+    /// So long everything may take to be gone.
+    pub within: Duration,
+    /// So long a group without a health check is watched before it is called healthy.
+    pub settle: Duration,
+    /// The command line that makes this drill, as words for a shell, without what chooses strikes and
+    /// looks.
+    pub command: Vec<String>,
+    /// What stands behind those: `-- COMMAND`.
+    pub tail: Vec<String>,
+    /// Whether the table is shown as it grows.
+    pub rows: bool,
+    /// Whether somebody sees what we do just now.
+    pub progress: bool,
+    /// How the table is drawn.
+    pub look: Look,
+}
+
+/// How often it is looked whether something has come.
+const GLANCE: Duration = Duration::from_millis(2);
+/// If a glance takes longer, we could not run, and what was measured is wrong.
+const HELD_UP: Duration = Duration::from_secs(1);
+
+/// Makes the drill. All signals must be blocked, and there must be no other thread. Fails only before
+/// anything was started, and when what it needs from the system is refused.
+pub fn run(
+    launch: &Launch,
+    warnings: &[String],
+    mut settings: Settings,
+    wanted: &Wanted,
+) -> Result<Drill> {
+    let strikes = wanted.choice.strikes(launch).map_err(|reason| anyhow!(reason))?;
+    if strikes.is_empty() {
+        return Err(anyhow!("nothing is to be struck: --member and --strike leave nothing"));
+    }
+    process::adopt_orphans().context("cannot adopt orphans (PR_SET_CHILD_SUBREAPER)")?;
+    if settings.port == Some(0) {
+        settings.port = Some(run::free_port().context("--port 0: no port is free")?);
+    }
+    let mut remarks = Vec::new();
+    let is_frozen = strikes.iter().any(|strike| strike.kind == Kind::Freeze);
+    if is_frozen && stage::is_asked_slowly(launch) {
+        remarks.push("for freeze the health_check's interval is 1s".to_owned());
+    }
+    let names: Vec<(String, String)> =
+        strikes.iter().map(|it| (it.target(launch), it.label(launch))).collect();
+    let widths = names.iter().map(|(target, label)| (target.as_str(), label.as_str()));
+    let table = Table::new(widths, wanted.look);
+    let mut live = Live::new(table, wanted.rows, wanted.progress);
+    live.say(&core::opening(launch));
+    for line in warnings.iter().chain(&remarks) {
+        live.say(line);
+    }
+    let check = launch.members.first().and_then(|main| main.health_check.as_ref());
+    let rules = Rules {
+        strikes: strikes.clone(),
+        start_timeout: check.map(|check| check.start_timeout),
+        notice: stage::notice(launch).unwrap_or(wanted.settle),
+        settle: wanted.settle,
+        within: wanted.within,
+        grace: launch.grace_period,
+    };
+    let drill = Drill {
+        form: FORM.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        spec: launch.source.clone(),
+        began: timestamp(clock::since_1970()),
+        took_ms: 0.0,
+        members: launch.members.iter().map(|member| member.name.clone()).collect(),
+        within_ms: millis(wanted.within),
+        settle_ms: millis(wanted.settle),
+        pid_namespaces: true,
+        remarks,
+        cut_short: None,
+        passed: 0,
+        failed: 0,
+        findings: 0,
+        skipped: 0,
+        strikes: Vec::new(),
+    };
+    let shell = Shell {
+        launch,
+        wanted,
+        strikes,
+        names,
+        course: Course::new(rules),
+        stage: Stage::new(launch, settings),
+        struck: None,
+        returned: None,
+        not_sent: None,
+        live,
+        drill,
+    };
+    shell.run()
+}
+
+/// Everything that is there while a drill goes on.
+struct Shell<'a> {
+    launch: &'a Launch,
+    wanted: &'a Wanted,
+    strikes: Vec<Strike>,
+    names: Vec<(String, String)>,
+    course: Course,
+    stage: Stage<'a>,
+    /// What is left of the group that was struck, and of the one that was to come back.
+    struck: Option<Remains>,
+    returned: Option<Remains>,
+    not_sent: Option<String>,
+    live: Live,
+    drill: Drill,
+}
+
+impl Shell<'_> {
+    fn run(mut self) -> Result<Drill> {
+        match self.until_finished() {
+            Ok(()) => Ok(self.finish()),
+            Err(error) => {
+                self.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    fn until_finished(&mut self) -> Result<()> {
+        self.shown(Live::begin);
+        let mut actions = VecDeque::from(self.course.step(self.stage.now(), Event::Begin));
+        loop {
+            while let Some(action) = actions.pop_front() {
+                if action == Action::Finish {
+                    return Ok(());
+                }
+                self.perform(action)?;
+            }
+            if let Some((at, doing)) = self.course.doing()
+                && let Some((target, label)) = self.names.get(at)
+            {
+                self.live.doing(at, self.names.len(), &format!("{target} {label}"), doing);
+            }
+            for event in self.wait()? {
+                let now = self.stage.now();
+                actions.extend(self.course.step(now, event));
+            }
+        }
+    }
+
+    /// Waits for a moment; gives what has come.
+    fn wait(&mut self) -> Result<Vec<Event>> {
+        let before = self.stage.now();
+        let signal = wait_signal::next(Some(GLANCE)).context("cannot wait for signals")?;
+        let mut events = Vec::new();
+        match signal.map(|(signal, _)| signal) {
+            Some(Signal::INT | Signal::TERM | Signal::HUP | Signal::QUIT) => {
+                self.drill.cut_short.get_or_insert("interrupted".to_owned());
+                events.push(Event::Interrupted);
+            }
+            // As PID 1 nothing happens.
+            Some(Signal::TSTP) => drop(process::suspend(Stopped::Alone)),
+            _ => {}
+        }
+        if self.stage.now().since(before) > HELD_UP {
+            events.push(Event::HeldUp);
+        }
+        events.extend(self.stage.listen().context("cannot read what the group tells")?);
+        if let Some(left) = self.stage.reap().context("cannot reap children")? {
+            let is_closing = matches!(self.course.doing(), Some((_, course::Doing::Closing)));
+            if self.struck.is_none() && !is_closing {
+                self.struck = Some(left);
+            } else if !is_closing {
+                self.returned = Some(left);
+            }
+            events.push(Event::Gone);
+        }
+        events.push(Event::Tick);
+        Ok(events)
+    }
+
+    fn perform(&mut self, action: Action) -> Result<()> {
+        match action {
+            Action::Start { setup, comes_back } => {
+                if !comes_back {
+                    self.forget();
+                }
+                let was_apart = self.stage.is_apart();
+                self.stage.start(setup)?;
+                if was_apart
+                    && !self.stage.is_apart()
+                    && let Some(why) = &self.stage.refused
+                {
+                    let remark = format!("groups have no PID namespace of their own here: {why}");
+                    self.live.say(&remark);
+                    self.drill.remarks.push(remark);
+                    self.drill.pid_namespaces = false;
+                }
+            }
+            Action::Look => self.stage.look(),
+            Action::Hit(strike) => {
+                self.forget();
+                self.not_sent = self.stage.hit(strike).err().map(|error| error.to_string());
+            }
+            Action::Stop => self.stage.stop(),
+            Action::Kill => self.stage.kill(),
+            Action::Judge(number, ending) => self.judge(number, ending),
+            Action::Finish => {}
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        (self.struck, self.returned, self.not_sent) = (None, None, None);
+    }
+
+    fn judge(&mut self, number: usize, ending: Ending) {
+        let Some(strike) = self.strikes.get(number).copied() else { return };
+        let (struck, returned) = (self.struck.take(), self.returned.take());
+        let now = self.stage.living.as_ref().map(|living| living.left.clone());
+        let untouched = ending.way == Way::NotStruck;
+        let struck = struck.or(now).filter(|_| !untouched).unwrap_or_default();
+        let failed = if ending.back == Back::Failed {
+            returned.as_ref().unwrap_or(&struck)
+        } else {
+            &struck
+        };
+        let facts = Facts {
+            launch: self.launch,
+            strike,
+            ending,
+            struck: &struck,
+            returned: returned.as_ref(),
+            ports: &self.stage.ports,
+            port_trouble: self.port_trouble(failed),
+            not_sent: self.not_sent.take(),
+            within: self.wanted.within,
+            replay: self.replay(strike),
+        };
+        let row = judge::judge(&facts);
+        self.shown(|live| live.row(&row));
+        self.drill.strikes.push(row);
+    }
+
+    /// Whether whoever ended first finds the port taken at which it listened before.
+    fn port_trouble(&self, failed: &Remains) -> Option<String> {
+        failed.end?;
+        let culprit = failed.report.as_ref()?.verdict.as_ref()?.culprit.clone()?;
+        let taken = ports::taken();
+        let names = |port: &u16| {
+            let member = self.stage.ports.get(port)?;
+            self.launch.members.get(member.index()).map(|member| member.name.as_str())
+        };
+        let its = taken.iter().filter(|it| names(&it.port) == Some(&culprit));
+        let of = |by: Use| its.clone().find(|it| it.by == by).map(|it| it.port);
+        if let Some(port) = of(Use::Listens) {
+            return Some(format!("Somebody still listens at its port {port}."));
+        }
+        let port = of(Use::Lingers)?;
+        Some(format!(
+            "The kernel still remembers connections at its port {port} (TIME_WAIT), and it does not set \
+             SO_REUSEADDR."
+        ))
+    }
+
+    /// The command that makes this strike again.
+    fn replay(&self, strike: Strike) -> String {
+        let mut words = self.wanted.command.clone();
+        let member = strike.member.filter(|_| strike.kind.is_for_each_member());
+        if let Some(member) = member.and_then(|member| self.launch.members.get(member.index())) {
+            words.extend(["--member".to_owned(), quoted(&member.name)]);
+        }
+        words.extend(["--strike".to_owned(), strike.kind.name().to_owned()]);
+        words.extend(self.wanted.tail.clone());
+        words.join(" ")
+    }
+
+    fn finish(mut self) -> Drill {
+        self.live.clear();
+        self.drill.took_ms = millis(self.stage.now().since(Moment::ZERO));
+        self.drill.count();
+        self.drill
+    }
+
+    /// We cannot go on: the group must not stay.
+    fn abandon(&mut self) {
+        self.live.clear();
+        self.stage.kill();
+        let begin = self.stage.now();
+        while self.stage.living.is_some() && self.stage.now().since(begin) < HELD_UP {
+            let _ = self.stage.reap();
+            clock::nap();
+        }
+    }
+
+    /// Shows something. Who reads it may be slow or gone; in the first case signals end us as usual, in the
+    /// second nobody wants the rest.
+    fn shown(&mut self, show: impl FnOnce(&mut Live) -> io::Result<()>) {
+        let live = &mut self.live;
+        let shown = signals::interruptible(|| show(live));
+        if !matches!(shown, Ok(Ok(()))) {
+            self.drill.cut_short.get_or_insert("standard output cannot be written".to_owned());
+        }
+    }
+}
+
+/// A word as a shell reads it.
+pub fn quoted(word: &str) -> String {
+    let plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=@%+,".contains(it);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}

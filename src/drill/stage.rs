@@ -1,0 +1,411 @@
+//! One group of a drill: a copy of ourselves that is its fateshare, what that tells, and its processes as
+//! `/proc` shows them.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, PipeReader, Read, Write};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::course::{Event, Setup};
+use super::strike::{HELD_BACK, Kind, Strike};
+use crate::core::{HeldBack, MemberId, Moment, OWN_FAILURE, Pid, Status, Target, opening};
+use crate::report::document::Report;
+use crate::report::event;
+use crate::report::ledger::{Line, take_lines};
+use crate::run::{self, Settings};
+use crate::spec::{CheckKind, Launch, Signal};
+use crate::sys::apart::{self, Place, Refused};
+use crate::sys::family::{self, Relative};
+use crate::sys::ledger::Ledger;
+use crate::sys::outlet::Outlet;
+use crate::sys::ports::{self, Taken, Use};
+use crate::sys::reap::{Reaped, reap};
+use crate::sys::{clock, descendants, descriptors, kill, process};
+
+/// The output's end is kept, so much of it.
+const OUTPUT_KEPT: usize = 16 * 1024;
+/// So many pieces are read at a glance: somebody may write without end.
+const MOST_PIECES: usize = 64;
+/// Behind a verdict its processes are looked at so much later, and so long before SIGKILL.
+const LOOK_AFTER: Duration = Duration::from_millis(50);
+const LOOK_BEFORE: Duration = Duration::from_millis(300);
+/// What a killed fateshare has left is given so long to be taken along, and then to be killed.
+const TAKEN_ALONG: Duration = Duration::from_millis(300);
+const SWEEP: Duration = Duration::from_millis(500);
+/// A frozen main is to be noticed by then.
+const QUICK: Duration = Duration::from_secs(1);
+
+/// A group that lives.
+pub(super) struct Living {
+    pub(super) copy: Pid,
+    ledger: Ledger,
+    read: u64,
+    partial: Vec<u8>,
+    output: PipeReader,
+    looks: BTreeSet<Moment>,
+    pub(super) left: Remains,
+}
+
+/// What is known of a group, and stays when it is gone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Remains {
+    /// When its clock began, on ours.
+    pub(super) zero: Option<Moment>,
+    /// The latest report.
+    pub(super) report: Option<Report>,
+    /// How its fateshare ended, and when we saw that.
+    pub(super) end: Option<(Status, Moment)>,
+    /// When it was struck.
+    pub(super) struck: Option<Moment>,
+    /// Its processes, by their own numbers, as they were last seen.
+    pub(super) seen: BTreeMap<Pid, Relative>,
+    /// What outlived its fateshare.
+    pub(super) survivors: Vec<Relative>,
+    /// The last of what it has written, and of what fateshare has said.
+    output: Vec<u8>,
+    /// When it is to be over, once that is decided.
+    deadline: Option<Moment>,
+}
+
+/// What all groups of a drill have in common.
+pub(super) struct Stage<'a> {
+    launch: &'a Launch,
+    settings: Settings,
+    place: Place,
+    /// Why groups have no namespaces.
+    pub(super) refused: Option<String>,
+    begin: Duration,
+    /// What runs since before us is no affair of ours.
+    since: Duration,
+    pub(super) living: Option<Living>,
+    /// Which member was seen to listen at which port.
+    pub(super) ports: BTreeMap<u16, MemberId>,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn new(launch: &'a Launch, settings: Settings) -> Self {
+        Self {
+            launch,
+            settings,
+            place: Place::Apart { own_group: true },
+            refused: None,
+            begin: clock::monotonic(),
+            since: clock::both().0,
+            living: None,
+            ports: BTreeMap::new(),
+        }
+    }
+
+    /// Whether groups have PID namespaces of their own.
+    pub(super) fn is_apart(&self) -> bool {
+        self.place != Place::Here
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        Moment::at(clock::monotonic().saturating_sub(self.begin))
+    }
+
+    /// Starts a group; in a PID namespace of its own where the system allows that.
+    pub(super) fn start(&mut self, setup: Setup) -> Result<()> {
+        let ledger = Ledger::new().context("cannot make a file in memory for what happens")?;
+        let Outlet { ours, theirs } =
+            Outlet::pipe(None).context("cannot make a pipe for the members' output")?;
+        let ours = RefCell::new(Some(ours));
+        let mut launch = self.launch.clone();
+        if setup.quick {
+            ask_quickly(&mut launch);
+        }
+        let mut settings = self.settings.clone();
+        settings.outside.ledger = Some(ledger.clone());
+        settings.held_back = setup.late.map(|member| HeldBack { member, by: HELD_BACK });
+        let work = || {
+            // Else nobody would be told that it is read no more.
+            drop(ours.borrow_mut().take());
+            live(&launch, &settings, &theirs)
+        };
+        let started = match apart::start(self.place, |_| {}, work) {
+            Err(refused) if self.is_apart() => {
+                self.refused = Some(refused.to_string());
+                refused.copy.into_iter().for_each(reap_until);
+                self.place = Place::Here;
+                apart::start(self.place, |_| {}, work)
+            }
+            started => started,
+        };
+        let copy = started.map_err(|refused: Refused| {
+            refused.copy.into_iter().for_each(reap_until);
+            anyhow!("cannot start a group: {refused}")
+        })?;
+        let output = ours.take().context("the members' output")?;
+        self.living = Some(Living {
+            copy,
+            ledger,
+            read: 0,
+            partial: Vec::new(),
+            output: PipeReader::from(output),
+            looks: BTreeSet::new(),
+            left: Remains::default(),
+        });
+        Ok(())
+    }
+
+    /// Reads what the group has told since the last time.
+    pub(super) fn listen(&mut self) -> io::Result<Vec<Event>> {
+        let begin = self.begin;
+        let now = self.now();
+        let Some(living) = &mut self.living else { return Ok(Vec::new()) };
+        living.hear_output();
+        let told = living.ledger.read_from(living.read)?;
+        living.read += told.len() as u64;
+        living.partial.extend(told);
+        let mut events = Vec::new();
+        for line in take_lines(&mut living.partial) {
+            match line {
+                Line::Zero(zero) => {
+                    let zero = Duration::from_nanos(zero).saturating_sub(begin);
+                    living.left.zero = Some(Moment::at(zero));
+                }
+                Line::Report(report) => living.left.report = Some(*report),
+                Line::Event(event) => events.extend(living.hear(self.launch, &event, now)),
+            }
+        }
+        if living.looks.first().is_some_and(|due| *due <= now) {
+            living.looks.pop_first();
+            living.look();
+        }
+        Ok(events)
+    }
+
+    /// Looks at the group's processes, and where they listen.
+    pub(super) fn look(&mut self) {
+        let Some(living) = &mut self.living else { return };
+        living.look();
+        let pids: Vec<Pid> = living.left.seen.values().map(|it| it.key.pid).collect();
+        for Taken { port, inode, .. } in
+            ports::taken().into_iter().filter(|it| it.by == Use::Listens)
+        {
+            let Some(pid) = ports::holder(inode, &pids) else { continue };
+            if let Some(member) = living.left.member_of(self.launch, pid) {
+                self.ports.insert(port, member);
+            }
+        }
+    }
+
+    /// Strikes.
+    pub(super) fn hit(&mut self, strike: Strike) -> io::Result<()> {
+        let now = self.now();
+        let signal = strike.signal(self.launch);
+        let Some(living) = &mut self.living else { return Ok(()) };
+        living.left.struck = Some(now);
+        let Some(signal) = signal else { return Ok(()) };
+        let member = strike.member.filter(|_| strike.kind != Kind::Platform);
+        match member.map(|member| living.left.leader(self.launch, member).map(|it| it.key)) {
+            Some(Some(key)) => kill::straggler(key, signal),
+            Some(None) => Err(io::Error::other("/proc does not show it")),
+            None => kill::leader(living.copy, Target::Leader, signal),
+        }
+    }
+
+    /// Asks the group to stop.
+    pub(super) fn stop(&self) {
+        if let Some(living) = &self.living {
+            let strike = Strike { kind: Kind::Platform, member: None };
+            let signal = strike.signal(self.launch).unwrap_or(Signal::TERM);
+            // If it is gone already, that is seen.
+            let _ = kill::leader(living.copy, Target::Leader, signal);
+        }
+    }
+
+    /// Kills the group's fateshare.
+    pub(super) fn kill(&self) {
+        if let Some(living) = &self.living {
+            let _ = kill::leader(living.copy, Target::Leader, Signal::KILL);
+        }
+    }
+
+    /// Reaps what has ended; gives what is left of the group if that has.
+    pub(super) fn reap(&mut self) -> io::Result<Option<Remains>> {
+        let mut over = None;
+        while let Reaped::Child(pid, status, _) = reap()? {
+            if self.living.as_ref().is_some_and(|living| living.copy == pid) {
+                over = Some(status);
+            }
+        }
+        let Some(status) = over else { return Ok(None) };
+        let now = self.now();
+        // The last that it told.
+        self.listen()?;
+        let Some(living) = self.living.take() else { return Ok(None) };
+        let mut left = living.left;
+        left.end = Some((status, now));
+        left.survivors = self.sweep();
+        Ok(Some(left))
+    }
+
+    /// Where a group has no namespace, its fateshare may leave something: that is named, and killed.
+    fn sweep(&self) -> Vec<Relative> {
+        if self.is_apart() {
+            return Vec::new();
+        }
+        let begin = clock::monotonic();
+        let after = || clock::monotonic().saturating_sub(begin);
+        let left = || descendants::children_since(self.since);
+        while !left().is_empty() && after() < TAKEN_ALONG {
+            clock::nap();
+            while let Ok(Reaped::Child(..)) = reap() {}
+        }
+        let survivors =
+            if left().is_empty() { Vec::new() } else { family::below(process::own_pid()) };
+        while !left().is_empty() && after() < TAKEN_ALONG + SWEEP {
+            for pid in left() {
+                // Who may not be signalled is left to the kernel.
+                let _ = kill::leader(pid, Target::Leader, Signal::KILL);
+            }
+            clock::nap();
+            while let Ok(Reaped::Child(..)) = reap() {}
+        }
+        survivors
+    }
+}
+
+impl Living {
+    fn hear(&mut self, launch: &Launch, told: &event::Event, now: Moment) -> Option<Event> {
+        let member = || {
+            let name = told.details.get("member")?.as_str()?;
+            let at = launch.members.iter().position(|member| member.name == name)?;
+            u16::try_from(at).ok().map(MemberId)
+        };
+        match told.kind.as_str() {
+            "running" => Some(Event::Running),
+            "healthy" => Some(Event::Healthy),
+            "ended" if told.details.get("meaning").is_some_and(|it| it == "finished") => {
+                member().map(Event::Finished)
+            }
+            "straggler_told" => {
+                self.looks.insert(now);
+                None
+            }
+            "verdict" => {
+                let deadline = now.plus(launch.grace_period);
+                let before = launch.grace_period.saturating_sub(LOOK_BEFORE);
+                self.looks.extend([now.plus(LOOK_AFTER), now.plus(before)]);
+                self.left.deadline = Some(deadline);
+                Some(Event::Verdict)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes what members have written, so that they need not wait.
+    fn hear_output(&mut self) {
+        let mut piece = [0; 16 * 1024];
+        let output = &mut self.left.output;
+        for _ in 0..MOST_PIECES {
+            let Ok(read @ 1..) = self.output.read(&mut piece) else { return };
+            output.extend_from_slice(&piece[..read]);
+            if output.len() > 2 * OUTPUT_KEPT {
+                output.drain(..output.len() - OUTPUT_KEPT);
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        for relative in family::below(self.copy) {
+            let seen = &mut self.left.seen;
+            // Whose it was is seen while its parents live; what it does with signals, at last.
+            let first = seen.get(&relative.inner).filter(|it| it.key == relative.key);
+            let parent = first.map_or(relative.parent, |it| it.parent);
+            seen.insert(relative.inner, Relative { parent, ..relative });
+        }
+    }
+}
+
+impl Remains {
+    /// The process that leads this member.
+    pub(super) fn leader(&self, launch: &Launch, member: MemberId) -> Option<&Relative> {
+        let name = &launch.members.get(member.index())?.name;
+        let rows = self.report.as_ref()?.members.iter();
+        let pid = rows.filter(|row| row.name == *name).find_map(|row| row.pid)?;
+        self.seen.get(&Pid(pid))
+    }
+
+    /// Whose this process is, by the numbers that we see.
+    pub(super) fn member_of(&self, launch: &Launch, pid: Pid) -> Option<MemberId> {
+        let by_pid = |pid: Pid| self.seen.values().find(|it| it.key.pid == pid);
+        let mut at = by_pid(pid)?;
+        // No chain is longer than there are processes.
+        for _ in 0..self.seen.len() {
+            let leads = |member: &MemberId| self.leader(launch, *member) == Some(at);
+            if let Some(member) = MemberId::all(launch.members.len()).find(leads) {
+                return Some(member);
+            }
+            at = by_pid(at.parent)?;
+        }
+        None
+    }
+
+    /// The last lines of its output, at most so many, without the one that every group begins with.
+    pub(super) fn last_lines(&self, launch: &Launch, most: usize) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.output);
+        let opening = format!("fateshare: {}", opening(launch));
+        let lines = text.lines().filter(|line| !line.trim().is_empty() && *line != opening);
+        let lines: Vec<&str> = lines.collect();
+        let from = lines.len().saturating_sub(most);
+        lines[from..].iter().map(|line| crate::spec::on_one_line(line)).collect()
+    }
+}
+
+/// What the copy does: it is the group's fateshare.
+fn live(launch: &Launch, settings: &Settings, output: &std::os::fd::OwnedFd) -> u8 {
+    let ran = descriptors::replace_standard(output)
+        .context("cannot replace standard output")
+        .and_then(|()| run::run(launch, &[], settings));
+    match ran {
+        Ok(outcome) => outcome.code,
+        Err(error) => {
+            // Whoever reads our output sees it.
+            let _ = writeln!(io::stderr(), "fateshare: {error:#}");
+            OWN_FAILURE
+        }
+    }
+}
+
+/// A check whose interval is longer would need as long to notice that main is frozen.
+fn ask_quickly(launch: &mut Launch) {
+    if let Some(check) = launch.members.first_mut().and_then(|main| main.health_check.as_mut()) {
+        check.interval = check.interval.min(QUICK);
+    }
+}
+
+/// Whether that changes anything.
+pub(super) fn is_asked_slowly(launch: &Launch) -> bool {
+    let check = launch.members.first().and_then(|main| main.health_check.as_ref());
+    check.is_some_and(|check| check.interval > QUICK)
+}
+
+/// How long a frozen main can go unnoticed by its check; `None` if nobody asks it.
+pub(super) fn notice(launch: &Launch) -> Option<Duration> {
+    let check = launch.members.first().and_then(|main| main.health_check.as_ref())?;
+    Some(check.interval.min(QUICK) + check.timeout + QUICK)
+}
+
+/// Whether main is asked over HTTP, which only a program that runs can answer.
+pub(super) fn asks_over_http(launch: &Launch) -> bool {
+    let check = launch.members.first().and_then(|main| main.health_check.as_ref());
+    check.is_some_and(|check| matches!(check.kind, CheckKind::Http(_)))
+}
+
+/// A copy that could not begin ends by itself, and is not to be left to others.
+fn reap_until(copy: Pid) {
+    let begin = clock::monotonic();
+    while clock::monotonic().saturating_sub(begin) < SWEEP {
+        match reap() {
+            Ok(Reaped::Child(pid, ..)) if pid == copy => return,
+            Ok(Reaped::NoChildren) | Err(_) => return,
+            Ok(Reaped::Child(..)) => {}
+            Ok(Reaped::NoneEnded) => clock::nap(),
+        }
+    }
+}
