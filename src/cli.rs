@@ -291,8 +291,16 @@ pub struct Drill {
     pub port: Option<u16>,
 
     /// As an object.
-    #[arg(long, help = "Print an object with everything that was found, instead of the table")]
-    pub json: bool,
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "-",
+        help = "Write an object with everything that was found to this file, without one print it instead of \
+                the table"
+    )]
+    pub json: Option<PathBuf>,
 
     /// For a CI server.
     #[arg(long, value_name = "FILE", help = "Write the strikes as JUnit's XML, a test case each")]

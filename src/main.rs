@@ -1,5 +1,8 @@
 //! Parses, dispatches, prints one error, returns the status.
 
+#[path = "main/drilling.rs"]
+mod drilling;
+
 use std::env;
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
@@ -12,10 +15,6 @@ use fateshare::check;
 use fateshare::cli::{self, Cli, Command};
 use fateshare::cloudfoundry::Output;
 use fateshare::core::OWN_FAILURE;
-use fateshare::drill::annotations::annotations;
-use fateshare::drill::document::Drill;
-use fateshare::drill::junit::junit;
-use fateshare::drill::{self, Choice, Kind, compare, replay, table};
 use fateshare::load::{self, setting};
 use fateshare::local::{self, Recreation, Wanted};
 use fateshare::report::document::{FORM, Report};
@@ -57,7 +56,7 @@ fn main() {
             complain(&error);
             UNHEALTHY
         }),
-        Ok(Cli { command: Command::Drill(args) }) => or_own_failure(drill_group(&args)),
+        Ok(Cli { command: Command::Drill(args) }) => or_own_failure(drilling::drill(&args)),
         Ok(Cli { command: Command::Timeline(args) }) => or_own_failure(timeline(&args)),
         Err(error) => usage(&error),
     };
@@ -205,102 +204,6 @@ fn health(args: &cli::Health) -> Result<u8> {
     // The code is what was asked for, whoever reads the line.
     let _ = print(&format!("{text}\n"));
     Ok(if verdict.is_ok() { 0 } else { UNHEALTHY })
-}
-
-/// Strikes.
-fn drill_group(args: &cli::Drill) -> Result<u8> {
-    let duration = |option: &str, text: &str| {
-        parse_duration(text).map_err(|reason| anyhow!("{option} {reason}"))
-    };
-    let kind = |name: &String| {
-        let names = Kind::ALL.map(Kind::name).join(", ");
-        Kind::parse(name).ok_or_else(|| anyhow!("--strike: {name:?} is none of {names}"))
-    };
-    let choice = Choice {
-        members: args.member.clone(),
-        kinds: args.strike.iter().map(kind).collect::<Result<_>>()?,
-    };
-    let (within, settle) =
-        (duration("--within", &args.within)?, duration("--settle", &args.settle)?);
-    let before = args.baseline.as_deref().map(former_drill).transpose()?;
-    let loaded = load::launch(&args.target, &load::overlay(&args.target)?)?;
-    let commands = loaded.shown().members.iter().map(Member::shown_command).collect();
-    let settings = Settings {
-        level: Level::Info,
-        format: Some(Format::Text),
-        colours: Some(Colours::None),
-        terminals: false,
-        port: args.port,
-        instance: fateshare::run::instance(None, 0),
-        terminal_for_main: false,
-        outside: Outside {
-            socket: SocketChoice::Named(format!("@fateshare-drill-{}", process::own_pid()).into()),
-            listen: None,
-            report: None,
-            termination_log: TerminationLog::None,
-            commands,
-            ledger: None,
-        },
-        held_back: None,
-    };
-    let Reading { launch, warnings } = loaded.reading;
-    let warnings: Vec<String> = warnings.iter().map(|it| format!("warning: {it}")).collect();
-    let letters = fateshare::run::letters(Letters::Ascii);
-    let given: Vec<String> =
-        env::args_os().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
-    let (command, tail) = replay(&given);
-    let colours = Which::Stdout.is_terminal() && !is_dull();
-    let look = table::Look { colours, letters };
-    let wanted = drill::Wanted {
-        choice,
-        within,
-        settle,
-        command,
-        tail,
-        rows: !args.json,
-        progress: Which::Stderr.is_terminal(),
-        look,
-    };
-    let found = drill::run(&launch, &warnings, settings, &wanted)?;
-    if args.json {
-        print(&found.text())?;
-    } else {
-        print(&table::summary(&found, look))?;
-        if env::var_os("GITHUB_ACTIONS").is_some_and(|it| it == "true") {
-            let file = Path::new(&launch.source);
-            let shown = file.is_file().then_some(launch.source.as_str());
-            print(&annotations(&found, shown))?;
-        }
-    }
-    if let Some(before) = before.as_ref().filter(|_| !args.json) {
-        print(&compare::text(&compare::changes(&found, before), before))?;
-    }
-    if let Some(file) = &args.junit {
-        write(file, "--junit", &junit(&found))?;
-    }
-    if let Some(file) = &args.html {
-        write(file, "--html", &drill::page::page(&found, before.as_ref()))?;
-    }
-    match &found.cut_short {
-        Some(why) => Err(anyhow!("the drill was not brought to its end: {why}")),
-        None => Ok(u8::from(found.failed > 0)),
-    }
-}
-
-/// What a former drill has found.
-fn former_drill(file: &Path) -> Result<Drill> {
-    let shown = file.display();
-    let read = || files::read(file);
-    let text = signals::interruptible(read).context("cannot catch signals")?;
-    let text = text.with_context(|| format!("--baseline: {shown}"))?;
-    let drill: Drill = serde_json::from_slice(&text).map_err(|error| {
-        anyhow!("--baseline: {shown}: is nothing that fateshare drill --json has printed: {error}")
-    })?;
-    let form = &drill.form;
-    if form != drill::document::FORM {
-        return Err(anyhow!("--baseline: {shown}: is of the form {form:?}"));
-    }
-    Ok(drill)
 }
 
 /// Writes a whole file, or standard output.

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use docker::{Engine, Said, cannot_run, wait_until};
+use fateshare::drill::document::Drill;
 
 mod docker;
 
@@ -36,6 +37,7 @@ fn the_example_in_a_container() {
     its_exit_code_is_that_of_the_killed_sidecar(&image);
     it_runs_locked_down(&image);
     it_can_be_asked_inside(&image);
+    it_can_be_drilled_inside(&image);
 }
 
 fn the_engine_recreates_it_when_the_sidecar_is_killed(image: &Image<'_>) {
@@ -99,6 +101,33 @@ const ASKED: &str = r#"{
 }"#;
 
 /// No shell, no writable directory, no /etc/passwd: `docker exec` and HEALTHCHECK work all the same.
+/// As PID 1, without a shell, a writable file, a capability or a namespace.
+fn it_can_be_drilled_inside(image: &Image<'_>) {
+    let container = Container { image, name: format!("{}-drill", image.name) };
+    let said = container.docker_said(&[
+        "run",
+        "--rm",
+        "--name",
+        &container.name,
+        "--user=65534",
+        "--read-only",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--entrypoint=/fateshare",
+        &image.name,
+        "drill",
+        "--settle=300ms",
+        "--json",
+    ]);
+    assert!(said.ok, "{said:?}");
+    let drill: Drill = serde_json::from_str(&said.stdout).expect("a drill");
+    assert_eq!((drill.failed, drill.skipped, drill.strikes.len()), (0, 0, 9), "{said:?}");
+    assert!(
+        !drill.pid_namespaces && said.stderr.contains("a seccomp filter forbids new namespaces"),
+        "{said:?}"
+    );
+}
+
 fn it_can_be_asked_inside(image: &Image<'_>) {
     let folder = tempfile::tempdir().expect("a folder for the image");
     let dockerfile = format!(

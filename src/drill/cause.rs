@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::course::Way;
 use super::document::Problem;
 use super::judge::Facts;
 use super::stage::Remains;
+use super::step::Way;
 use crate::core::{MemberId, Pid, span};
 use crate::report::document::{MemberRow, Report, StragglerRow};
 use crate::report::timeline::time;
@@ -105,41 +105,44 @@ pub(super) fn straggler(facts: &Facts<'_>, row: &StragglerRow) -> Found {
         _ => String::new(),
     };
     let note = |what: &str| format!("`{command}` {what}; SIGKILL after {}", grace(struck));
+    let stop_it = "Let whoever starts it stop it and wait for its end, or make it a sidecar.";
+    let Some((seen, (copy, session))) = seen.zip(struck.copy) else {
+        let cause = format!("`{command}`{whose} outlives it.{deaf}");
+        return (note("was left"), problem("left_behind", cause, stop_it));
+    };
     let leaders = MemberId::all(launch.members.len());
     let leaders: Vec<&Relative> = leaders.filter_map(|it| struck.leader(launch, it)).collect();
-    let Some(seen) = seen else {
-        let cause = format!("`{command}`{whose} outlives it.{deaf}");
-        let fix = "Let whoever starts it stop it, and wait for its end.";
-        return (note("was left"), problem("left_behind", cause, fix));
-    };
-    let is_under = |leader: &&&Relative| leader.key.pid == seen.parent;
-    let own_session = !leaders.iter().any(|leader| leader.session == seen.session);
-    match leaders.iter().find(is_under) {
-        _ if own_session => {
-            let cause = format!("`{command}`{whose} has a session of its own (setsid).{deaf}");
-            let fix = "Start it without setsid, nohup or a daemon mode; what is to live beside the app is a \
-                       sidecar.";
-            (note("has its own session"), problem("own_session", cause, fix))
-        }
-        None => {
-            let cause =
-                format!("`{command}`{whose} went into the background by a double fork.{deaf}");
-            let fix = "Run it in the foreground, as a sidecar of its own.";
-            (note("forked twice"), problem("double_fork", cause, fix))
-        }
-        Some(leader) if is_shell(leader) => {
+    let is_known = |number: Pid| leaders.iter().any(|leader| leader.session == number);
+    if seen.session != session && !is_known(seen.session) {
+        let cause = format!("`{command}`{whose} has a session of its own (setsid).{deaf}");
+        let fix = "Start it without setsid, nohup or a daemon mode; what is to live beside the app is a \
+                   sidecar.";
+        return (note("has its own session"), problem("own_session", cause, fix));
+    }
+    if seen.parent == copy {
+        let cause = format!("`{command}`{whose} went into the background by a double fork.{deaf}");
+        let fix = "Run it in the foreground, as a sidecar of its own.";
+        return (note("forked twice"), problem("double_fork", cause, fix));
+    }
+    let parent = struck.seen.values().find(|it| it.key.pid == seen.parent);
+    match parent {
+        Some(leader) if is_shell(leader) && leaders.contains(&leader) => {
             let shell = file_name(leader);
             let cause = format!(
                 "{shell} ended and left `{command}`, which it had not started with exec.{deaf}"
             );
-            let fix =
-                format!("Let {shell} start it with `exec`, and let it end on the stop signal.");
+            let fix = format!(
+                "Let {shell} start it with `exec` where it is the last command; else let {shell} stop it in a trap."
+            );
             (note("was left by its shell"), problem("shell_without_exec", cause, fix))
         }
-        Some(_) => {
+        Some(parent) => {
+            let cause = format!("`{}` ended and left `{command}`{whose}.{deaf}", parent.command);
+            (note("was left"), problem("left_behind", cause, stop_it))
+        }
+        None => {
             let cause = format!("`{command}`{whose} outlives it.{deaf}");
-            let fix = "Let whoever starts it stop it, and wait for its end.";
-            (note("was left"), problem("left_behind", cause, fix))
+            (note("was left"), problem("left_behind", cause, stop_it))
         }
     }
 }
@@ -165,7 +168,7 @@ pub(super) fn late(facts: &Facts<'_>) -> Found {
     let port =
         ports.iter().find(|(_, member)| Some(**member) == strike.member).map(|(port, _)| *port);
     let where_ = port.map_or(late.clone(), |port| format!("localhost:{port}"));
-    let culprit = struck.report.as_ref().and_then(culprit);
+    let culprit = struck.report.as_ref().and_then(ended_by_itself);
     let (who, did) = match (&culprit, ending.way) {
         (_, Way::NotHealthyInTime) | (None, _) => {
             let main = launch.members.first().map_or("main", |it| it.name.as_str());
@@ -203,13 +206,24 @@ pub(super) fn not_back(facts: &Facts<'_>) -> Found {
 
 /// The teardown was orderly, and took too long.
 pub(super) fn too_slow(facts: &Facts<'_>, took: Duration) -> Found {
-    let slowest = facts.struck.report.as_ref().and_then(|report| {
-        let ended = |row: &&MemberRow| row.ended.as_ref().map_or(0.0, |end| end.at_ms);
-        report.members.iter().max_by(|a, b| ended(a).total_cmp(&ended(b)))
-    });
-    let who = slowest.map_or("the group", |row| row.name.as_str());
-    let note = format!("took {}, more than {}", span(took), span(facts.within));
-    let cause = format!("{who} was the last to end, after {}.", span(took));
+    /// What ends so long behind the last member is a straggler.
+    const BEHIND: f64 = 50.0;
+    let report = facts.struck.report.as_ref();
+    let ended = |row: &MemberRow| row.ended.as_ref().map_or(0.0, |end| end.at_ms);
+    let last = report
+        .and_then(|report| report.members.iter().max_by(|a, b| ended(a).total_cmp(&ended(b))));
+    let over = report.and_then(|report| report.over_ms).unwrap_or_default();
+    let straggler = report.and_then(|report| report.stragglers.last());
+    let who = match (last, straggler) {
+        (Some(row), Some(straggler)) if over - ended(row) > BEHIND => {
+            let seen = facts.struck.seen.get(&Pid(straggler.pid));
+            format!("`{}`", seen.map_or(straggler.name.as_str(), |seen| seen.command.as_str()))
+        }
+        (Some(row), _) => row.name.clone(),
+        (None, _) => "the group".to_owned(),
+    };
+    let note = format!("{who} took {}, more than {}", span(took), span(facts.within));
+    let cause = format!("{who} is the last to end, and takes longer than {}.", span(facts.within));
     let fix = "Let it end sooner, or allow for it with --within and with the platform's own limit.";
     (note, problem("too_slow", cause, fix))
 }
@@ -218,11 +232,36 @@ pub(super) fn too_slow(facts: &Facts<'_>, took: Duration) -> Found {
 pub(super) fn exit_code(facts: &Facts<'_>, exit: u8) -> Found {
     let main = facts.launch.members.first().map_or("main", |it| it.name.as_str());
     let note = format!("{main} exits with {exit} when it is asked to stop");
-    let signal = facts.strike.signal(facts.launch).unwrap_or(Signal::TERM);
+    let own = facts.launch.members.first().and_then(|main| main.stop_signal);
+    let signal = own.or(facts.strike.signal(facts.launch)).unwrap_or(Signal::TERM);
     let wanted = signal.shell_code();
     let cause = format!("{note}; 0 or {wanted} would say that all is well.");
     let fix = format!("Let {main} exit with 0 after {signal}.");
     (note, problem("stop_looks_like_crash", cause, fix))
+}
+
+/// A member that SIGTERM does not end, as its spec says.
+pub(super) fn another_signal(facts: &Facts<'_>, member: MemberId) -> Found {
+    let found = facts.launch.members.get(member.index());
+    let name = found.map_or("?", |it| it.name.as_str());
+    let signal = found.and_then(|it| it.stop_signal).unwrap_or(Signal::TERM);
+    let cause = format!("{name} does not end on SIGTERM; its stop_signal is {signal}.");
+    let fix =
+        format!("fateshare stops it by that. Whoever else stops it has to send {signal} too.");
+    (format!("it is stopped by {signal} alone"), problem("another_stop_signal", cause, fix))
+}
+
+/// The group ended, and not because of the strike.
+pub(super) fn otherwise(facts: &Facts<'_>) -> Found {
+    let what = why_ended(facts, facts.struck);
+    let note = "it ended for another reason".to_owned();
+    let cause = format!(
+        "{} {} was not what ended the group: {what}.",
+        facts.strike.target(facts.launch),
+        facts.strike.label(facts.launch)
+    );
+    let fix = "Look whether that follows from the strike; else it is a crash of its own.";
+    (note, problem("ended_otherwise", cause, fix))
 }
 
 /// The signal could not be sent.
@@ -313,8 +352,10 @@ fn why_ended(facts: &Facts<'_>, remains: &Remains) -> String {
     }
 }
 
-fn culprit(report: &Report) -> Option<&MemberRow> {
-    let name = report.verdict.as_ref()?.culprit.as_ref()?;
+/// The member whose end was the group's.
+fn ended_by_itself(report: &Report) -> Option<&MemberRow> {
+    let verdict = report.verdict.as_ref().filter(|verdict| verdict.cause == "member_ended")?;
+    let name = verdict.culprit.as_ref()?;
     report.members.iter().find(|row| row.name == *name)
 }
 

@@ -16,6 +16,8 @@ pub enum Trend {
     Worse,
     /// It does not any more.
     Better,
+    /// The outcome is the same, and the cause another one.
+    Other,
     /// The outcome is the same, and the outage longer.
     Slower,
     /// The outcome is the same, and the outage shorter.
@@ -66,6 +68,10 @@ fn change(row: &Row, before: &Drill) -> Option<Change> {
             let words = format!("{} -> {}", word(old.outcome), word(row.outcome));
             (if worse { Trend::Worse } else { Trend::Better }, words)
         }
+        Some(old) if kind(old) != kind(row) => {
+            let words = format!("{} -> {}", kind(old), kind(row));
+            (Trend::Other, words)
+        }
         Some(old) => {
             let (was, is) = (old.back_ms?, row.back_ms?);
             let words = format!("back in {} -> {}", time(was), time(is));
@@ -79,6 +85,11 @@ fn change(row: &Row, before: &Drill) -> Option<Change> {
         }
     };
     Some(Change { target: row.target.clone(), label: row.label.clone(), trend, words })
+}
+
+/// Which class of problem it showed.
+fn kind(row: &Row) -> &str {
+    row.problem.as_ref().map_or("none", |problem| problem.kind.as_str())
 }
 
 fn rank(outcome: Outcome) -> u8 {
@@ -112,6 +123,7 @@ pub fn text(changes: &[Change], before: &Drill) -> String {
         let trend = match trend {
             Trend::Worse => "worse",
             Trend::Better => "better",
+            Trend::Other => "other",
             Trend::Slower => "slower",
             Trend::Faster => "faster",
             Trend::New => "new",

@@ -4,126 +4,9 @@
 
 use std::time::Duration;
 
+use super::step::{Action, Back, Doing, Ending, Event, Rules, Setup, Way};
 use super::strike::{HELD_BACK, Kind, Strike};
 use crate::core::{MemberId, Moment};
-
-/// How a group is started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Setup {
-    /// Who comes later than all others.
-    pub(super) late: Option<MemberId>,
-    /// Whether main is asked for its health every second.
-    pub(super) quick: bool,
-}
-
-/// What has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// All is ready for the first group.
-    Begin,
-    /// Every member of the group runs.
-    Running,
-    /// Its health check has passed.
-    Healthy,
-    /// Its end was decided.
-    Verdict,
-    /// This member has ended alone, which it may.
-    Finished(MemberId),
-    /// Nothing of the group is left.
-    Gone,
-    /// We could not run for a while, and what was measured is wrong.
-    HeldUp,
-    /// Somebody wants an end.
-    Interrupted,
-    /// A timer may be due.
-    Tick,
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    /// Start a group; another one beside the strike's own if it is to show that a group comes back.
-    Start { setup: Setup, comes_back: bool },
-    /// Look at its processes.
-    Look,
-    /// Strike.
-    Hit(Strike),
-    /// Ask the group to stop.
-    Stop,
-    /// It has not: kill its fateshare.
-    Kill,
-    /// Judge the strike of this number.
-    Judge(usize, Ending),
-    /// All is over.
-    Finish,
-}
-
-/// How a strike came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ending {
-    pub(super) way: Way,
-    pub(super) back: Back,
-}
-
-/// What became of the group that was struck.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// It ended.
-    Ended,
-    /// It did not, though it should have.
-    StillThere,
-    /// Only the member that was struck did, which it may.
-    EndedAlone,
-    /// The member that was to be struck had ended before, which it may.
-    NothingToStrike,
-    /// It is healthy, though a member came late.
-    Healthy,
-    /// It has not become healthy in time.
-    NotHealthyInTime,
-    /// There was no healthy group to strike.
-    NeverHealthy,
-    /// It was not its turn any more.
-    NotStruck,
-}
-
-/// Whether there is a healthy group again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Back {
-    /// Nobody waits for one.
-    NotWanted,
-    /// Since then.
-    Since(Moment),
-    /// It has ended again, or has not become healthy in time.
-    Failed,
-}
-
-/// What the course depends on.
-#[derive(Clone, Debug)]
-pub(super) struct Rules {
-    pub(super) strikes: Vec<Strike>,
-    /// Whether main has a health check, and what it may take until its first success.
-    pub(super) start_timeout: Option<Duration>,
-    /// The longest that a frozen main can go unnoticed by its check, if it has one that asks it.
-    pub(super) notice: Duration,
-    pub(super) settle: Duration,
-    pub(super) within: Duration,
-    pub(super) grace: Duration,
-}
-
-/// What we do, for those who watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doing {
-    /// A group is to become healthy.
-    Starting,
-    /// It is watched for a while.
-    Settling,
-    /// It was struck, and is to end.
-    Ending,
-    /// The next one is to become healthy.
-    ComingBack,
-    /// It is stopped, as it is not needed any more.
-    Closing,
-}
 
 /// What a group that starts is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +27,8 @@ enum State {
     Opening { purpose: Purpose, by: Moment },
     /// Every member runs since then, and nobody asks it for more; until then it must stay so.
     Settling { purpose: Purpose, since: Moment, until: Moment },
+    /// It ends before it is healthy; if it is there then it is killed.
+    Failing { purpose: Purpose, by: Moment },
     /// It is healthy.
     Open,
     /// It was struck; until then something has to happen.
@@ -156,13 +41,14 @@ enum State {
 
 /// A group has so long beyond its own limits.
 const SLACK: Duration = Duration::from_secs(3);
-/// Where nobody knows how long a start takes: profile scripts run first.
+/// Until all members run, which profile scripts may delay.
 const LONGEST_START: Duration = Duration::from_mins(1);
 /// So often a strike is made again that was measured wrongly.
 const MOST_REPEATS: u32 = 2;
 
 /// A drill.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Course {
     rules: Rules,
     state: State,
@@ -173,6 +59,10 @@ pub(super) struct Course {
     finished: Vec<MemberId>,
     held_up: bool,
     repeats: u32,
+    /// Whether a group was healthy.
+    has_opened: bool,
+    /// Whether one was not, behind a strike.
+    came_not_back: bool,
     /// Nothing more is struck.
     stop: bool,
 }
@@ -187,6 +77,8 @@ impl Course {
             finished: Vec::new(),
             held_up: false,
             repeats: 0,
+            has_opened: false,
+            came_not_back: false,
             stop: false,
         }
     }
@@ -197,6 +89,7 @@ impl Course {
             State::Opening { purpose: Purpose::Back, .. } => Doing::ComingBack,
             State::Opening { .. } | State::Empty => Doing::Starting,
             State::Settling { .. } => Doing::Settling,
+            State::Failing { .. } => Doing::Ending,
             State::Struck { .. } | State::Open => Doing::Ending,
             State::Closing { .. } => Doing::Closing,
             State::Over => return None,
@@ -213,15 +106,31 @@ impl Course {
             (_, Event::Interrupted) => self.interrupted(now, &mut out),
             (_, Event::Finished(member)) => self.finished(now, member, &mut out),
             (State::Opening { purpose, .. }, Event::Running) => {
-                if self.rules.start_timeout.is_none() {
+                self.state = if let Some(limit) = self.rules.start_timeout {
+                    // The time for the first success counts from here.
+                    State::Opening { purpose, by: now.plus(limit + SLACK) }
+                } else {
                     let until = now.plus(self.rules.settle);
-                    self.state = State::Settling { purpose, since: now, until };
-                }
+                    State::Settling { purpose, since: now, until }
+                };
+            }
+            (State::Opening { purpose, .. } | State::Settling { purpose, .. }, Event::Verdict) => {
+                let by = now.plus(self.rules.grace + SLACK);
+                self.state = State::Failing { purpose, by };
+            }
+            (State::Failing { purpose, by }, Event::Tick) if by <= now => {
+                out.push(Action::Kill);
+                self.state = State::Failing { purpose, by: now.plus(SLACK) };
             }
             (State::Opening { purpose, .. }, Event::Healthy) => {
                 self.opened(now, purpose, now, &mut out);
             }
-            (State::Opening { purpose, .. } | State::Settling { purpose, .. }, Event::Gone) => {
+            (
+                State::Opening { purpose, .. }
+                | State::Settling { purpose, .. }
+                | State::Failing { purpose, .. },
+                Event::Gone,
+            ) => {
                 self.state = State::Empty;
                 self.not_opened(now, purpose, Way::Ended, &mut out);
             }
@@ -231,6 +140,9 @@ impl Course {
             }
             (State::Settling { purpose, since, until }, Event::Tick) if until <= now => {
                 self.opened(now, purpose, since, &mut out);
+            }
+            (State::Struck { decided: false, .. }, Event::Hit) => {
+                self.state = State::Struck { by: now.plus(self.limit()), decided: false };
             }
             (State::Struck { .. }, Event::Verdict) => {
                 // From here on it has its own deadline, and some time to keep it.
@@ -268,10 +180,16 @@ impl Course {
                 State::Empty
                 | State::Opening { .. }
                 | State::Settling { .. }
+                | State::Failing { .. }
                 | State::Open
                 | State::Struck { .. }
                 | State::Closing { .. },
-                Event::Begin | Event::Running | Event::Healthy | Event::Verdict | Event::Tick,
+                Event::Begin
+                | Event::Running
+                | Event::Healthy
+                | Event::Hit
+                | Event::Verdict
+                | Event::Tick,
             ) => {}
         }
         out
@@ -285,9 +203,13 @@ impl Course {
             (State::Open, Some(strike)) if !is_late && self.setup == setup(strike) => {
                 self.hit(now, strike, out);
             }
+            // What is late shows something only where a group is healthy that is left alone.
+            (State::Empty, Some(strike)) if is_late && self.has_opened => {
+                self.start(now, setup(strike), Purpose::Late, out);
+            }
             (State::Empty, Some(strike)) => {
-                let purpose = if is_late { Purpose::Late } else { Purpose::ToStrike };
-                self.start(now, setup(strike), purpose, out);
+                let setup = if is_late { Setup::default() } else { setup(strike) };
+                self.start(now, setup, Purpose::ToStrike, out);
             }
             (State::Empty, None) => {
                 self.state = State::Over;
@@ -301,14 +223,13 @@ impl Course {
     }
 
     fn start(&mut self, now: Moment, setup: Setup, purpose: Purpose, out: &mut Vec<Action>) {
-        let own = self.rules.start_timeout.unwrap_or(LONGEST_START);
         let late = if setup.late.is_some() { HELD_BACK } else { Duration::ZERO };
         if purpose == Purpose::Late {
             self.held_up = false;
         }
         self.setup = setup;
         self.finished.clear();
-        self.state = State::Opening { purpose, by: now.plus(own + late + SLACK) };
+        self.state = State::Opening { purpose, by: now.plus(LONGEST_START + late) };
         out.push(Action::Start { setup, comes_back: purpose == Purpose::Back });
     }
 
@@ -324,16 +245,22 @@ impl Course {
         }
         self.held_up = false;
         out.extend([Action::Look, Action::Hit(strike)]);
-        let limit = match strike.kind {
-            Kind::Freeze => self.rules.notice,
+        self.state = State::Struck { by: now.plus(self.limit()), decided: false };
+    }
+
+    /// So long the strike may go unnoticed.
+    fn limit(&self) -> Duration {
+        match self.rules.strikes.get(self.at).map(|strike| strike.kind) {
+            Some(Kind::Freeze) => self.rules.notice,
             _ => self.rules.within,
-        };
-        self.state = State::Struck { by: now.plus(limit), decided: false };
+        }
     }
 
     /// A group is healthy, since then.
     fn opened(&mut self, now: Moment, purpose: Purpose, since: Moment, out: &mut Vec<Action>) {
         self.state = State::Open;
+        (self.has_opened, self.came_not_back) = (true, false);
+        out.push(Action::Look);
         match purpose {
             Purpose::ToStrike => self.begin(now, out),
             Purpose::Back => self.judge(now, Way::Ended, Back::Since(since), out),
@@ -345,11 +272,18 @@ impl Course {
     fn not_opened(&mut self, now: Moment, purpose: Purpose, way: Way, out: &mut Vec<Action>) {
         match purpose {
             Purpose::ToStrike => {
-                // Without a healthy group there is nothing to learn.
-                self.stop = true;
-                self.judge(now, Way::NeverHealthy, Back::NotWanted, out);
+                // Without a healthy group there is nothing to learn; why there is none, a strike has told
+                // already if it did not come back after that.
+                let way = if self.came_not_back { Way::NotStruck } else { Way::NeverHealthy };
+                if !self.is_measured_wrongly() {
+                    self.stop = true;
+                }
+                self.judge(now, way, Back::NotWanted, out);
             }
-            Purpose::Back => self.judge(now, Way::Ended, Back::Failed, out),
+            Purpose::Back => {
+                self.came_not_back = true;
+                self.judge(now, Way::Ended, Back::Failed, out);
+            }
             Purpose::Late => self.judge(now, way, Back::Failed, out),
         }
     }
@@ -376,10 +310,11 @@ impl Course {
 
     /// The strike is over; it is made again if what was measured is wrong.
     fn judge(&mut self, now: Moment, way: Way, back: Back, out: &mut Vec<Action>) {
-        if std::mem::take(&mut self.held_up) && self.repeats < MOST_REPEATS && !self.stop {
+        if self.is_measured_wrongly() {
             self.repeats += 1;
+            self.held_up = false;
         } else {
-            self.repeats = 0;
+            (self.repeats, self.held_up) = (0, false);
             out.push(Action::Judge(self.at, Ending { way, back }));
             self.at += 1;
         }
@@ -389,6 +324,10 @@ impl Course {
             State::Empty => self.begin(now, out),
             _ => self.close(now, out),
         }
+    }
+
+    fn is_measured_wrongly(&self) -> bool {
+        self.held_up && self.repeats < MOST_REPEATS && !self.stop
     }
 
     fn interrupted(&mut self, now: Moment, out: &mut Vec<Action>) {

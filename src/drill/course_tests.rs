@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::course::{Action, Back, Course, Ending, Event, Rules, Way};
+use super::course::Course;
+use super::step::{Action, Back, Doing, Ending, Event, Rules, Way};
 use super::strike::{Choice, Kind, Strike};
 use crate::chance::Chance;
 use crate::core::{MemberId, Moment};
@@ -36,10 +37,13 @@ fn course(start_timeout: Option<Duration>) -> Course {
 
 /// What is around a course: there is a group, or none, and it has been told to go.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 struct World {
     now: Duration,
     lives: bool,
     doomed: bool,
+    /// Whether its end was decided.
+    decided: bool,
     judged: Vec<(usize, Ending)>,
     over: bool,
 }
@@ -50,16 +54,25 @@ impl World {
             assert!(self.lives);
             self.lives = false;
         }
+        self.decided |= event == Event::Verdict && self.lives;
         for action in course.step(Moment::at(self.now), event) {
             assert!(!self.over, "nothing comes behind the end: {action:?}");
             match action {
                 Action::Start { .. } => {
                     assert!(!self.lives, "one group at a time");
-                    (self.lives, self.doomed) = (true, false);
+                    (self.lives, self.doomed, self.decided) = (true, false, false);
                 }
-                Action::Look | Action::Hit(_) | Action::Stop => assert!(self.lives, "{action:?}"),
+                Action::Hit(_) => {
+                    assert!(self.lives && !self.decided, "whoever ends already is not struck");
+                }
+                Action::Look | Action::Stop => assert!(self.lives, "{action:?}"),
                 Action::Kill => self.doomed = true,
-                Action::Judge(number, ending) => self.judged.push((number, ending)),
+                Action::Judge(number, ending) => {
+                    let healthy =
+                        ending.way == Way::Healthy || matches!(ending.back, Back::Since(_));
+                    assert!(!healthy || (self.lives && !self.decided), "{ending:?}");
+                    self.judged.push((number, ending));
+                }
                 Action::Finish => {
                     assert!(!self.lives, "no group is left");
                     self.over = true;
@@ -78,9 +91,9 @@ fn smooth(start_timeout: Option<Duration>) -> Vec<(usize, Ending)> {
             break;
         }
         world.now += Duration::from_millis(1_100);
-        let hits = course.doing().is_some_and(|(_, doing)| {
-            matches!(doing, super::course::Doing::Ending | super::course::Doing::Closing)
-        });
+        let hits = course
+            .doing()
+            .is_some_and(|(_, doing)| matches!(doing, Doing::Ending | Doing::Closing));
         if hits {
             world.tell(&mut course, Event::Verdict);
             world.tell(&mut course, Event::Gone);
@@ -123,7 +136,8 @@ fn it_ends_whatever_comes() {
         while !world.over {
             steps += 1;
             assert!(steps < 5_000, "seed {seed} does not end");
-            world.now += Duration::from_millis(chance.next() % 4_000);
+            let longest = if chance.below(60) == 0 { 100_000 } else { 4_000 };
+            world.now += Duration::from_millis(chance.next() % longest);
             let event = match chance.below(12) {
                 0 => Event::Running,
                 1 => Event::Healthy,

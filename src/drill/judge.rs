@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::cause;
-use super::course::{Back, Ending, Way};
 use super::document::{Outcome, Platforms, Problem, Process, Row};
 use super::stage::{Remains, asks_over_http};
+use super::step::{Back, Ending, Way};
 use super::strike::{Kind, Strike};
 use crate::core::{MemberId, Moment, Status};
 use crate::report::document::{MemberRow, Report, StragglerRow};
@@ -135,6 +135,9 @@ fn decide(facts: &Facts<'_>) -> Judgement {
         Way::Ended if strike.kind == Kind::Late => Judgement::fail(cause::late(facts)),
         Way::StillThere => match (strike.kind, strike.member) {
             (Kind::Freeze, _) => unnoticed(facts),
+            (Kind::Term, Some(member)) if stops_by_another(launch, member) => {
+                Judgement::finding(cause::another_signal(facts, member))
+            }
             (_, Some(member)) => {
                 Judgement::fail(cause::unstopped(facts, member, strike.signal(launch), None))
             }
@@ -146,6 +149,9 @@ fn decide(facts: &Facts<'_>) -> Judgement {
             }
             if ending.back == Back::Failed {
                 return Judgement::fail(cause::not_back(facts));
+            }
+            if !is_its_doing(facts) {
+                return Judgement::finding(cause::otherwise(facts));
             }
             if strike.kind == Kind::Supervisor && !struck.survivors.is_empty() {
                 return Judgement::finding(cause::survivors(facts));
@@ -175,20 +181,54 @@ fn teardown_problem(facts: &Facts<'_>) -> Option<(String, Problem)> {
         return Some(cause::straggler(facts, straggler));
     }
     let (status, at) = struck.end?;
-    let took = at.since(struck.struck?);
     if !report.is_final {
         return Some(cause::deaf(facts));
     }
+    // A freeze takes its time until it is noticed.
+    let verdict = report.verdict.as_ref().map(|verdict| verdict.at_ms);
+    let noticed = struck
+        .zero
+        .zip(verdict)
+        .map(|(zero, ms)| zero.plus(Duration::from_secs_f64(ms.max(0.0) / 1e3)));
+    let since = if strike.kind == Kind::Freeze { noticed } else { struck.struck };
+    let took = at.since(since?);
     if took > *within {
         return Some(cause::too_slow(facts, took));
     }
     let exit = code(status);
-    let asked = strike.signal(launch).map(Signal::shell_code);
-    let expected = [Some(0), asked, launch.exit_codes.stopped];
-    if strike.kind == Kind::Platform && !expected.contains(&Some(exit)) {
+    if strike.kind == Kind::Platform && !stops_well(launch, facts.strike, exit) {
         return Some(cause::exit_code(facts, exit));
     }
     None
+}
+
+/// Whether a platform that has asked for the end takes this code for an orderly one.
+fn stops_well(launch: &Launch, strike: Strike, exit: u8) -> bool {
+    let asked = strike.signal(launch).map(Signal::shell_code);
+    let told = launch.members.first().and_then(|main| main.stop_signal).map(Signal::shell_code);
+    [Some(0), asked, told, launch.exit_codes.stopped].contains(&Some(exit))
+}
+
+/// Whether the strike is what ended the group.
+fn is_its_doing(facts: &Facts<'_>) -> bool {
+    let Facts { launch, strike, struck, .. } = facts;
+    let Some(verdict) = struck.report.as_ref().and_then(|report| report.verdict.as_ref()) else {
+        return true;
+    };
+    match strike.kind {
+        Kind::Kill | Kind::Term => {
+            verdict.culprit.as_deref() == Some(strike.target(launch).as_str())
+        }
+        Kind::Freeze => verdict.cause == "unhealthy",
+        Kind::Platform => verdict.cause == "stop_request",
+        Kind::Late | Kind::Supervisor => true,
+    }
+}
+
+/// Whether the spec says that SIGTERM is not what this member is stopped by.
+fn stops_by_another(launch: &Launch, member: MemberId) -> bool {
+    let signal = launch.members.get(member.index()).and_then(|member| member.stop_signal);
+    signal.is_some_and(|signal| signal != Signal::TERM)
 }
 
 /// A frozen main that nobody notices.
@@ -214,7 +254,8 @@ fn told(launch: &Launch, report: &Report) -> Option<f64> {
 
 /// The exit code of whoever ended first.
 fn own_code(report: &Report) -> Option<u8> {
-    let culprit = report.verdict.as_ref()?.culprit.as_ref()?;
+    let verdict = report.verdict.as_ref().filter(|verdict| verdict.cause == "member_ended")?;
+    let culprit = verdict.culprit.as_ref()?;
     let row = report.members.iter().find(|row| row.name == *culprit)?;
     let code = row.ended.as_ref()?.status.get("exit_code")?.as_u64()?;
     u8::try_from(code).ok()

@@ -7,9 +7,10 @@ use super::document::{Drill, Outcome, Row};
 /// The whole file.
 pub fn junit(drill: &Drill) -> String {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let errors = usize::from(drill.cut_short.is_some());
     let counts = format!(
-        "tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{}\"",
-        drill.strikes.len(),
+        "tests=\"{}\" failures=\"{}\" errors=\"{errors}\" skipped=\"{}\" time=\"{}\"",
+        drill.strikes.len() + errors,
         drill.failed,
         drill.skipped,
         seconds(drill.took_ms)
@@ -34,13 +35,21 @@ pub fn junit(drill: &Drill) -> String {
     for row in &drill.strikes {
         case(&mut xml, row);
     }
+    if let Some(why) = &drill.cut_short {
+        let why = text(why);
+        let _ = writeln!(
+            xml,
+            "    <testcase classname=\"(drill)\" name=\"was brought to its end\" time=\"0.000\">\n      <error \
+             message=\"{why}\" type=\"cut_short\"/>\n    </testcase>"
+        );
+    }
     xml.push_str("  </testsuite>\n</testsuites>\n");
     xml
 }
 
 fn case(xml: &mut String, row: &Row) {
     let (target, strike) = (text(&row.target), text(&row.strike));
-    let took = seconds(row.gone_ms.unwrap_or_default() + row.back_ms.unwrap_or_default());
+    let took = seconds(row.back_ms.or(row.gone_ms).unwrap_or_default());
     let _ =
         writeln!(xml, "    <testcase classname=\"{target}\" name=\"{strike}\" time=\"{took}\">");
     let problem = row.problem.as_ref();

@@ -1,10 +1,12 @@
-//! What is seen while a drill is under way: the table as it grows, and what we do just now.
+//! What is seen while a drill is under way: the table as it grows, and what we do just now. Nothing here
+//! waits for a reader: a group lives meanwhile.
 
-use std::io::{self, Write};
+use std::io;
 
-use super::course::Doing;
 use super::document::Row;
+use super::step::Doing;
 use super::table::Table;
+use crate::sys::output::{Sink, Which};
 
 /// Where a drill is seen.
 pub(super) struct Live {
@@ -15,20 +17,35 @@ pub(super) struct Live {
     progress: bool,
     /// What is shown of that.
     shown: String,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+/// One of the two, with what it has not taken yet.
+struct Stream {
+    sink: Sink,
+    waiting: Vec<u8>,
 }
 
 impl Live {
     pub(super) fn new(table: Table, rows: bool, progress: bool) -> Self {
-        Self { table, rows, progress, shown: String::new() }
+        let stream = |which| Stream { sink: Sink::open(which), waiting: Vec::new() };
+        let (stdout, stderr) = (stream(Which::Stdout), stream(Which::Stderr));
+        Self { table, rows, progress, shown: String::new(), stdout, stderr }
     }
 
-    pub(super) fn begin(&mut self) -> io::Result<()> {
-        if self.rows { write(&self.table.heading()) } else { Ok(()) }
+    pub(super) fn begin(&mut self) {
+        if self.rows {
+            self.stdout.add(&self.table.heading());
+        }
     }
 
-    pub(super) fn row(&mut self, row: &Row) -> io::Result<()> {
+    pub(super) fn row(&mut self, row: &Row) {
         self.clear();
-        if self.rows { write(&self.table.row(row)) } else { Ok(()) }
+        if self.rows {
+            let line = self.table.row(row);
+            self.stdout.add(&line);
+        }
     }
 
     /// On a terminal: what we do, on a line that comes and goes.
@@ -44,28 +61,53 @@ impl Live {
             Doing::Closing => "stopping it",
         };
         let text = format!("{}/{of} {name}: {what}", number + 1);
-        if text != self.shown {
+        // Where it is not taken, it is of no use later.
+        if self.stderr.write().is_err() {
+            return;
+        }
+        if text != self.shown && self.stderr.waiting.is_empty() {
             self.clear();
+            self.stderr.add(&text);
             self.shown = text;
-            let _ = io::stderr().write_all(self.shown.as_bytes());
         }
     }
 
     pub(super) fn clear(&mut self) {
         if !std::mem::take(&mut self.shown).is_empty() {
-            let _ = io::stderr().write_all(b"\r\x1b[K");
+            self.stderr.add("\r\u{1b}[K");
         }
     }
 
     /// A line beside the table.
     pub(super) fn say(&mut self, text: &str) {
         self.clear();
-        let _ = io::stderr().write_all(format!("fateshare: {text}\n").as_bytes());
+        self.stderr.add(&format!("fateshare: {text}\n"));
+    }
+
+    /// Writes what is taken now; gives whether anything is left. Fails when nobody will read the table.
+    pub(super) fn write(&mut self) -> io::Result<bool> {
+        // What is said beside the table is no reason to stop.
+        if self.stderr.write().is_err() {
+            self.stderr.waiting.clear();
+        }
+        self.stdout.write()?;
+        Ok(!(self.stdout.waiting.is_empty() && self.stderr.waiting.is_empty()))
     }
 }
 
-fn write(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
+impl Stream {
+    fn add(&mut self, text: &str) {
+        self.waiting.extend_from_slice(text.as_bytes());
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        while !self.waiting.is_empty() {
+            let piece = self.waiting.len().min(self.sink.room());
+            match self.sink.write(&self.waiting[..piece])? {
+                Some(written) => drop(self.waiting.drain(..written)),
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
 }

@@ -18,11 +18,14 @@ pub mod junit;
 mod live;
 pub mod page;
 mod replay;
+mod secrets;
 mod stage;
+mod step;
 mod strike;
 pub mod table;
 
 pub use replay::replay;
+pub use secrets::{Secrets, variables};
 pub use strike::{Choice, HELD_BACK, Kind, Strike};
 
 use std::collections::VecDeque;
@@ -36,12 +39,13 @@ use crate::report::millis;
 use crate::run::{self, Settings};
 use crate::spec::{Launch, Signal};
 use crate::sys::ports::{self, Use};
-use crate::sys::{clock, process, signals, wait_signal};
-use course::{Action, Back, Course, Ending, Event, Rules, Way};
+use crate::sys::{clock, process, wait_signal};
+use course::Course;
 use document::{Drill, FORM};
 use judge::Facts;
 use live::Live;
 use stage::{Remains, Stage};
+use step::{Action, Back, Doing, Ending, Event, Rules, Way};
 use table::{Look, Table};
 
 /// What is wanted of a drill.
@@ -64,6 +68,8 @@ pub struct Wanted {
     pub progress: bool,
     /// How the table is drawn.
     pub look: Look,
+    /// What no command line is to show.
+    pub secrets: Secrets,
 }
 
 /// How often it is looked whether something has come.
@@ -134,10 +140,12 @@ pub fn run(
         strikes,
         names,
         course: Course::new(rules),
-        stage: Stage::new(launch, settings),
+        stage: Stage::new(launch, settings, wanted.secrets.clone()),
         struck: None,
         returned: None,
         not_sent: None,
+        unread: None,
+        glanced: Moment::ZERO,
         live,
         drill,
     };
@@ -156,6 +164,10 @@ struct Shell<'a> {
     struck: Option<Remains>,
     returned: Option<Remains>,
     not_sent: Option<String>,
+    /// Why nobody can read the table any more.
+    unread: Option<io::Error>,
+    /// When it was last looked whether something has come.
+    glanced: Moment,
     live: Live,
     drill: Drill,
 }
@@ -163,7 +175,7 @@ struct Shell<'a> {
 impl Shell<'_> {
     fn run(mut self) -> Result<Drill> {
         match self.until_finished() {
-            Ok(()) => Ok(self.finish()),
+            Ok(()) => self.finish(),
             Err(error) => {
                 self.abandon();
                 Err(error)
@@ -172,14 +184,19 @@ impl Shell<'_> {
     }
 
     fn until_finished(&mut self) -> Result<()> {
-        self.shown(Live::begin);
+        self.live.begin();
         let mut actions = VecDeque::from(self.course.step(self.stage.now(), Event::Begin));
         loop {
             while let Some(action) = actions.pop_front() {
                 if action == Action::Finish {
                     return Ok(());
                 }
+                let is_hit = matches!(action, Action::Hit(_));
                 self.perform(action)?;
+                if is_hit {
+                    // To look takes a while: time runs from here.
+                    actions.extend(self.course.step(self.stage.now(), Event::Hit));
+                }
             }
             if let Some((at, doing)) = self.course.doing()
                 && let Some((target, label)) = self.names.get(at)
@@ -195,7 +212,7 @@ impl Shell<'_> {
 
     /// Waits for a moment; gives what has come.
     fn wait(&mut self) -> Result<Vec<Event>> {
-        let before = self.stage.now();
+        let before = self.glanced;
         let signal = wait_signal::next(Some(GLANCE)).context("cannot wait for signals")?;
         let mut events = Vec::new();
         match signal.map(|(signal, _)| signal) {
@@ -207,12 +224,14 @@ impl Shell<'_> {
             Some(Signal::TSTP) => drop(process::suspend(Stopped::Alone)),
             _ => {}
         }
-        if self.stage.now().since(before) > HELD_UP {
+        self.glanced = self.stage.now();
+        if self.glanced.since(before) > HELD_UP {
             events.push(Event::HeldUp);
         }
+        events.extend(self.show());
         events.extend(self.stage.listen().context("cannot read what the group tells")?);
         if let Some(left) = self.stage.reap().context("cannot reap children")? {
-            let is_closing = matches!(self.course.doing(), Some((_, course::Doing::Closing)));
+            let is_closing = matches!(self.course.doing(), Some((_, Doing::Closing)));
             if self.struck.is_none() && !is_closing {
                 self.struck = Some(left);
             } else if !is_closing {
@@ -283,28 +302,35 @@ impl Shell<'_> {
             replay: self.replay(strike),
         };
         let row = judge::judge(&facts);
-        self.shown(|live| live.row(&row));
+        self.live.row(&row);
         self.drill.strikes.push(row);
     }
 
-    /// Whether whoever ended first finds the port taken at which it listened before.
+    /// Whether whoever ended first found the port taken at which it listened in another group: it says so, it
+    /// did not come to listen this time, and the port is taken.
     fn port_trouble(&self, failed: &Remains) -> Option<String> {
+        const SAID: [&str; 3] = ["address already in use", "eaddrinuse", "address in use"];
         failed.end?;
-        let culprit = failed.report.as_ref()?.verdict.as_ref()?.culprit.clone()?;
-        let taken = ports::taken();
-        let names = |port: &u16| {
-            let member = self.stage.ports.get(port)?;
-            self.launch.members.get(member.index()).map(|member| member.name.as_str())
+        let verdict = failed.report.as_ref()?.verdict.as_ref()?;
+        let culprit = verdict.culprit.as_ref().filter(|_| verdict.cause == "member_ended")?;
+        let output = failed.output().to_lowercase();
+        if !SAID.iter().any(|words| output.contains(words)) {
+            return None;
+        }
+        let its = |port: u16| {
+            let member =
+                self.stage.ports.get(&port).and_then(|it| self.launch.members.get(it.index()));
+            member.is_some_and(|member| member.name == *culprit) && !failed.ports.contains(&port)
         };
-        let its = taken.iter().filter(|it| names(&it.port) == Some(&culprit));
-        let of = |by: Use| its.clone().find(|it| it.by == by).map(|it| it.port);
-        if let Some(port) = of(Use::Listens) {
+        let taken = ports::taken();
+        let by = |by: Use| taken.iter().find(|it| it.by == by && its(it.port)).map(|it| it.port);
+        if let Some(port) = by(Use::Listens) {
             return Some(format!("Somebody still listens at its port {port}."));
         }
-        let port = of(Use::Lingers)?;
+        let port = by(Use::Lingers)?;
         Some(format!(
-            "The kernel still remembers connections at its port {port} (TIME_WAIT), and it does not set \
-             SO_REUSEADDR."
+            "The kernel remembers connections at its port {port} for a minute (TIME_WAIT); who sets SO_REUSEADDR \
+             can listen there all the same."
         ))
     }
 
@@ -320,16 +346,28 @@ impl Shell<'_> {
         words.join(" ")
     }
 
-    fn finish(mut self) -> Drill {
+    fn finish(mut self) -> Result<Drill> {
         self.live.clear();
+        // There is no group any more that would have to wait for a slow reader; a signal ends it.
+        while self.unread.is_none() && self.live.write().unwrap_or(false) {
+            if let Ok(Some((Signal::INT | Signal::TERM | Signal::HUP | Signal::QUIT, _))) =
+                wait_signal::next(Some(GLANCE))
+            {
+                return Err(anyhow!("interrupted, and nobody reads standard output"));
+            }
+        }
+        if let Some(error) = self.unread {
+            return Err(error).context("standard output cannot be written");
+        }
         self.drill.took_ms = millis(self.stage.now().since(Moment::ZERO));
         self.drill.count();
-        self.drill
+        Ok(self.drill)
     }
 
     /// We cannot go on: the group must not stay.
     fn abandon(&mut self) {
         self.live.clear();
+        let _ = self.live.write();
         self.stage.kill();
         let begin = self.stage.now();
         while self.stage.living.is_some() && self.stage.now().since(begin) < HELD_UP {
@@ -338,14 +376,11 @@ impl Shell<'_> {
         }
     }
 
-    /// Shows something. Who reads it may be slow or gone; in the first case signals end us as usual, in the
-    /// second nobody wants the rest.
-    fn shown(&mut self, show: impl FnOnce(&mut Live) -> io::Result<()>) {
-        let live = &mut self.live;
-        let shown = signals::interruptible(|| show(live));
-        if !matches!(shown, Ok(Ok(()))) {
-            self.drill.cut_short.get_or_insert("standard output cannot be written".to_owned());
-        }
+    /// Writes what is taken of the table; nobody wants the rest when nobody will read it.
+    fn show(&mut self) -> Option<Event> {
+        let failed = self.live.write().err()?;
+        let is_first = self.unread.replace(failed).is_none();
+        is_first.then_some(Event::Interrupted)
     }
 }
 

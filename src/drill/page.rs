@@ -82,6 +82,7 @@ fn comparison(html: &mut String, drill: &Drill, before: &Drill) {
             let (class, trend) = match change.trend {
                 Trend::Worse => ("worse", "worse"),
                 Trend::Better => ("better", "better"),
+                Trend::Other => ("other", "other"),
                 Trend::Slower => ("slower", "slower"),
                 Trend::Faster => ("faster", "faster"),
                 Trend::New => ("new", "new"),

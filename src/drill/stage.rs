@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::course::{Event, Setup};
+use super::secrets::Secrets;
+use super::step::{Event, Setup};
 use super::strike::{HELD_BACK, Kind, Strike};
 use crate::core::{HeldBack, MemberId, Moment, OWN_FAILURE, Pid, Status, Target, opening};
 use crate::report::document::Report;
@@ -22,8 +23,10 @@ use crate::sys::ledger::Ledger;
 use crate::sys::outlet::Outlet;
 use crate::sys::ports::{self, Taken, Use};
 use crate::sys::reap::{Reaped, reap};
-use crate::sys::{clock, descendants, descriptors, kill, process};
+use crate::sys::{clock, descendants, descriptors, kill, procfs};
 
+/// A look at who listens where takes no longer: an app may have thousands of descriptors.
+const LOOK_FOR: Duration = Duration::from_millis(200);
 /// The output's end is kept, so much of it.
 const OUTPUT_KEPT: usize = 16 * 1024;
 /// So many pieces are read at a glance: somebody may write without end.
@@ -61,6 +64,10 @@ pub(super) struct Remains {
     pub(super) struck: Option<Moment>,
     /// Its processes, by their own numbers, as they were last seen.
     pub(super) seen: BTreeMap<Pid, Relative>,
+    /// Ports at which its members were seen to listen.
+    pub(super) ports: BTreeSet<u16>,
+    /// Its fateshare, and the session of that.
+    pub(super) copy: Option<(Pid, Pid)>,
     /// What outlived its fateshare.
     pub(super) survivors: Vec<Relative>,
     /// The last of what it has written, and of what fateshare has said.
@@ -82,10 +89,11 @@ pub(super) struct Stage<'a> {
     pub(super) living: Option<Living>,
     /// Which member was seen to listen at which port.
     pub(super) ports: BTreeMap<u16, MemberId>,
+    secrets: Secrets,
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(launch: &'a Launch, settings: Settings) -> Self {
+    pub(super) fn new(launch: &'a Launch, settings: Settings, secrets: Secrets) -> Self {
         Self {
             launch,
             settings,
@@ -95,6 +103,7 @@ impl<'a> Stage<'a> {
             since: clock::both().0,
             living: None,
             ports: BTreeMap::new(),
+            secrets,
         }
     }
 
@@ -146,7 +155,10 @@ impl<'a> Stage<'a> {
             partial: Vec::new(),
             output: PipeReader::from(output),
             looks: BTreeSet::new(),
-            left: Remains::default(),
+            left: Remains {
+                copy: procfs::stat(copy).ok().flatten().map(|it| (copy, it.session)),
+                ..Remains::default()
+            },
         });
         Ok(())
     }
@@ -173,22 +185,27 @@ impl<'a> Stage<'a> {
         }
         if living.looks.first().is_some_and(|due| *due <= now) {
             living.looks.pop_first();
-            living.look();
+            living.look(&self.secrets);
         }
         Ok(events)
     }
 
     /// Looks at the group's processes, and where they listen.
     pub(super) fn look(&mut self) {
+        let begin = self.now();
+        let zero = self.begin;
+        let in_time = || clock::monotonic().saturating_sub(zero) < (begin.since_start() + LOOK_FOR);
         let Some(living) = &mut self.living else { return };
-        living.look();
+        living.look(&self.secrets);
         let pids: Vec<Pid> = living.left.seen.values().map(|it| it.key.pid).collect();
+        let open = ports::sockets(&pids, &in_time);
         for Taken { port, inode, .. } in
             ports::taken().into_iter().filter(|it| it.by == Use::Listens)
         {
-            let Some(pid) = ports::holder(inode, &pids) else { continue };
-            if let Some(member) = living.left.member_of(self.launch, pid) {
+            let member = open.get(&inode).and_then(|pid| living.left.member_of(self.launch, *pid));
+            if let Some(member) = member {
                 self.ports.insert(port, member);
+                living.left.ports.insert(port);
             }
         }
     }
@@ -256,8 +273,14 @@ impl<'a> Stage<'a> {
             clock::nap();
             while let Ok(Reaped::Child(..)) = reap() {}
         }
-        let survivors =
-            if left().is_empty() { Vec::new() } else { family::below(process::own_pid()) };
+        let mut survivors = Vec::new();
+        for pid in left() {
+            survivors.extend(family::one(pid));
+            survivors.extend(family::below(pid));
+        }
+        for survivor in &mut survivors {
+            survivor.command = self.secrets.masked(&survivor.command);
+        }
         while !left().is_empty() && after() < TAKEN_ALONG + SWEEP {
             for pid in left() {
                 // Who may not be signalled is left to the kernel.
@@ -311,8 +334,9 @@ impl Living {
         }
     }
 
-    fn look(&mut self) {
-        for relative in family::below(self.copy) {
+    fn look(&mut self, secrets: &Secrets) {
+        for mut relative in family::below(self.copy) {
+            relative.command = secrets.masked(&relative.command);
             let seen = &mut self.left.seen;
             // Whose it was is seen while its parents live; what it does with signals, at last.
             let first = seen.get(&relative.inner).filter(|it| it.key == relative.key);
@@ -346,9 +370,14 @@ impl Remains {
         None
     }
 
+    /// The last of its output.
+    pub(super) fn output(&self) -> String {
+        String::from_utf8_lossy(&self.output).into_owned()
+    }
+
     /// The last lines of its output, at most so many, without the one that every group begins with.
     pub(super) fn last_lines(&self, launch: &Launch, most: usize) -> Vec<String> {
-        let text = String::from_utf8_lossy(&self.output);
+        let text = self.output();
         let opening = format!("fateshare: {}", opening(launch));
         let lines = text.lines().filter(|line| !line.trim().is_empty() && *line != opening);
         let lines: Vec<&str> = lines.collect();

@@ -136,8 +136,9 @@ pub fn verdict(drill: &Drill) -> String {
     let made = drill.strikes.len() - drill.skipped;
     let mut text = match (drill.failed, made) {
         (_, 0) => "Nothing was struck".to_owned(),
-        (0, 1) => "It passed".to_owned(),
-        (0, _) => format!("All {made} passed"),
+        (0, 1) if drill.findings == 0 => "It passed".to_owned(),
+        (0, _) if drill.findings == 0 => format!("All {made} passed"),
+        (0, _) => format!("None of {made} failed"),
         (failed, made) => format!("{failed} of {made} failed"),
     };
     match drill.findings {

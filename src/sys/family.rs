@@ -8,15 +8,15 @@ use super::{descendants, procfs, seam};
 use crate::core::{Pid, ProcessKey};
 use crate::spec::{Signal, on_one_line};
 
-/// Longer command lines are cut.
-const LONGEST_COMMAND: usize = 300;
+/// So much of a command line is read.
+const LONGEST_COMMAND: usize = 4096;
 
 /// One process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relative {
     /// Which, by the numbers that we see; so are all others but [`Relative::inner`].
     pub key: ProcessKey,
-    /// Its number in its own PID namespace.
+    /// Its number in the PID namespace of the one whose descendant it is.
     pub inner: Pid,
     /// Its parent.
     pub parent: Pid,
@@ -55,10 +55,24 @@ impl Signals {
 /// All descendants of this process that have not ended, parents before their children. What cannot be
 /// looked at is left out.
 pub fn below(root: Pid) -> Vec<Relative> {
-    descendants::all_below(root).into_iter().filter_map(look).collect()
+    let depth = numbers(root).len();
+    descendants::all_below(root).into_iter().filter_map(|pid| look(pid, depth)).collect()
 }
 
-fn look(pid: Pid) -> Option<Relative> {
+/// One process, if it has not ended.
+pub fn one(pid: Pid) -> Option<Relative> {
+    look(pid, numbers(pid).len())
+}
+
+/// The numbers of a process in all PID namespaces that it is in, from ours inwards.
+fn numbers(pid: Pid) -> Vec<Pid> {
+    let status = seam::call("read_status", || fs::read_to_string(format!("/proc/{pid}/status")));
+    let status = status.unwrap_or_default();
+    let all = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    all.split_whitespace().filter_map(|number| number.parse().ok()).map(Pid).collect()
+}
+
+fn look(pid: Pid, depth: usize) -> Option<Relative> {
     let stat = procfs::stat(pid).ok()??;
     if matches!(stat.state, b'Z' | b'X') {
         return None;
@@ -73,7 +87,9 @@ fn look(pid: Pid) -> Option<Relative> {
         let digits = field(name).and_then(|text| u64::from_str_radix(text, 16).ok());
         Signals(digits.unwrap_or_default())
     };
-    let inner = field("NSpid").and_then(|all| all.split_whitespace().last()?.parse().ok());
+    // It may have a namespace of its own inside of the one that is meant.
+    let numbers = field("NSpid").into_iter().flat_map(str::split_whitespace);
+    let inner = numbers.take(depth).last().and_then(|number| number.parse().ok());
     let program = seam::call("read_exe", || fs::read_link(format!("/proc/{pid}/exe"))).ok();
     Some(Relative {
         key: stat.key,
@@ -95,10 +111,7 @@ fn command(pid: Pid) -> Option<String> {
     let bytes = seam::call("read_cmdline", || fs::read(format!("/proc/{pid}/cmdline"))).ok()?;
     let words: Vec<_> = bytes.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
     let line = on_one_line(words.join(" ").trim_end());
-    let mut command = line[..line.floor_char_boundary(LONGEST_COMMAND)].to_owned();
-    if command.len() < line.len() {
-        command.push('…');
-    }
+    let command = line[..line.floor_char_boundary(LONGEST_COMMAND)].to_owned();
     (!command.is_empty()).then_some(command)
 }
 

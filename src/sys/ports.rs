@@ -1,8 +1,7 @@
 //! Which TCP ports are taken on this machine, and by whom (`proc_pid_net(5)`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 use super::seam;
 use crate::core::Pid;
@@ -52,17 +51,27 @@ fn parse_line(line: &str) -> Option<Taken> {
     Some(Taken { port: u16::from_str_radix(port, 16).ok()?, by, inode })
 }
 
-/// Which of these processes has this socket open.
-pub fn holder(inode: u64, among: &[Pid]) -> Option<Pid> {
-    let wanted = format!("socket:[{inode}]");
-    among.iter().copied().find(|pid| {
+/// Which sockets these processes have open: their numbers, and whose they are. As many as are found while
+/// there is time.
+pub fn sockets(of: &[Pid], in_time: &dyn Fn() -> bool) -> BTreeMap<u64, Pid> {
+    let mut found = BTreeMap::new();
+    for pid in of {
         let entries = seam::call("read_dir", || fs::read_dir(format!("/proc/{pid}/fd")));
-        let mut links = entries.into_iter().flatten().flatten();
-        links.any(|entry| {
-            seam::call("read_fd_link", || fs::read_link(entry.path()))
-                .is_ok_and(|link| link == Path::new(&wanted))
-        })
-    })
+        for entry in entries.into_iter().flatten().flatten() {
+            if !in_time() {
+                return found;
+            }
+            let link = seam::call("read_fd_link", || fs::read_link(entry.path()));
+            let inode = link.ok().and_then(|link| {
+                let name = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+                name.parse().ok()
+            });
+            if let Some(inode) = inode {
+                found.entry(inode).or_insert(*pid);
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -83,10 +92,9 @@ mod tests {
             let all = taken();
             let found = all.iter().find(|it| it.port == port && it.by == Use::Listens);
             let found = found.expect("it listens");
-            assert_eq!(
-                holder(found.inode, &[Pid(1), process::own_pid()]),
-                Some(process::own_pid())
-            );
+            let own = process::own_pid();
+            assert_eq!(sockets(&[Pid(i32::MAX), own], &|| true).get(&found.inode), Some(&own));
+            assert!(sockets(&[own], &|| false).is_empty());
         }
     }
 

@@ -1,11 +1,14 @@
 //! However a drill ends, nothing of it is left.
 
+use std::io::Write;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 
 use crate::harness::{Place, Setting};
 use crate::support::host::can_make_calls_fail;
+use crate::support::{LIMIT, poll};
 
 /// Main has a child in a session of its own; neither ends on SIGTERM.
 const STUBBORN: &str = "main:\n  name: web\n  command: [./fixture, '-', web, take=SIGTERM, child, '[', it, session, \
@@ -24,18 +27,20 @@ fn ended_by(signal: Signal, place: Place, strikes: &[&str]) {
         setting.fixture().place(place).arguments(&["--settle", "50ms", "--within", "1s"]);
         setting.arguments(strikes);
         let going = setting.start();
+        going.wait_until_it_takes_signals();
         // Odd, so that it does not keep step with anything.
         std::thread::sleep(Duration::from_millis(7 + 431 * moment));
         going.send(signal);
         let made = going.wait_without_files();
-        let expected = if signal == Signal::SIGKILL { None } else { Some(125) };
-        assert_eq!(made.code, expected, "{}\n{}", made.stdout, made.stderr);
-        if signal != Signal::SIGKILL {
-            assert!(
-                made.stderr.contains("was not brought to its end: interrupted"),
-                "{}",
-                made.stderr
-            );
+        let shown = format!("{:?}\n{}\n{}", made.code, made.stdout, made.stderr);
+        if signal == Signal::SIGKILL {
+            assert_eq!(made.code, None, "{shown}");
+        } else if made.stdout.is_empty() {
+            // While it read its spec.
+            assert_eq!(made.code, Some(128 + signal as i32), "{shown}");
+        } else {
+            assert_eq!(made.code, Some(125), "{shown}");
+            assert!(made.stderr.contains("was not brought to its end: interrupted"), "{shown}");
         }
     }
 }
@@ -88,12 +93,33 @@ fn interrupted_twice_kills_at_once() {
 #[test]
 fn nobody_reads_it() {
     let mut setting = Setting::new(STUBBORN);
-    setting.fixture().arguments(&["--settle", "50ms", "--strike", "kill"]);
+    setting.fixture().arguments(&["--settle", "50ms", "--strike", "late", "--json=drill.json"]);
     let mut going = setting.start();
     going.close_stdout();
+    let made = going.wait();
+    made.code(125);
+    assert!(made.stderr.contains("standard output cannot be written"), "{}", made.stderr);
+    assert!(!made.dir.path().join("drill.json").exists(), "nobody wants the rest");
+}
+
+/// A reader that reads nothing holds up no group, and Ctrl-C ends the drill.
+#[test]
+fn nobody_reads_it_and_the_pipe_is_full() {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("its flags");
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).expect("its flags");
+    let mut setting = Setting::new(STUBBORN);
+    setting.fixture().arguments(&["--settle", "50ms", "--strike", "kill"]);
+    let going = setting.start_into(writer);
+    // Both strikes take a second at most, and some more on a busy machine.
+    let quiet = poll(LIMIT, || going.has_no_members().then_some(()));
+    assert!(quiet.is_some(), "it is held up");
+    going.send(Signal::SIGINT);
     let made = going.wait_without_files();
     made.code(125);
-    assert!(made.stderr.contains("standard output"), "{}", made.stderr);
+    assert!(made.stderr.contains("interrupted"), "{}", made.stderr);
+    drop(reader);
 }
 
 /// Members that write without end neither hold up the drill nor fill its memory.

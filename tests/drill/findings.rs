@@ -34,7 +34,7 @@ const DEFECTS: [(&str, &str, &str); 8] = [
         "--strike kill --strike late",
         "web exits 111 if config-server is not up yet. Start order is undefined on Cloud Foundry.",
     ),
-    ("port-still-bound", "--member web", "it does not set SO_REUSEADDR."),
+    ("port-still-bound", "--member web", "who sets SO_REUSEADDR can listen there all the same."),
     ("background", "--strike kill", "it put itself into the background; run it in the foreground"),
     (
         "stop-looks-like-a-crash",
@@ -109,7 +109,12 @@ fn plain(text: &str) -> String {
         if is_time || is_pid { format!("{open}#{end}") } else { word.to_owned() }
     };
     let line = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
-    text.lines().map(line).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = text.lines().map(line).collect();
+    // Those of a group that ends come in any order.
+    lines
+        .chunk_by_mut(|one, other| one.starts_with("| ") && other.starts_with("| "))
+        .for_each(<[_]>::sort);
+    lines.join("\n")
 }
 
 #[test]

@@ -2,19 +2,20 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fateshare::drill::document::{Drill, Outcome, Row};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::support::{LIMIT, fateshare, fixture, poll};
+use crate::support::{LIMIT, Terminal, fateshare, fixture, poll};
 
 /// What everything that a drill starts has in its environment.
 const MARK: &str = "FATESHARE_DRILL_TEST";
@@ -33,6 +34,8 @@ pub(crate) struct Setting {
     command: Command,
     words: Vec<String>,
     by_nobody: bool,
+    /// Standard output and error, if they are not pipes that are read.
+    outputs: Option<(OwnedFd, Stdio)>,
 }
 
 /// One that is under way.
@@ -41,6 +44,7 @@ pub(crate) struct Going {
     mark: String,
     child: Child,
     files: Vec<PathBuf>,
+    started: Instant,
 }
 
 /// One that is over.
@@ -78,7 +82,7 @@ impl Setting {
         }
         // What lies there would be drawn in other letters.
         command.env("LC_ALL", "C.UTF-8").env(MARK, &mark);
-        Self { dir, mark, command, words: Vec::new(), by_nobody: false }
+        Self { dir, mark, command, words: Vec::new(), by_nobody: false, outputs: None }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -129,6 +133,18 @@ impl Setting {
         self
     }
 
+    /// With what it says on this terminal.
+    pub(crate) fn start_on(mut self, terminal: &Terminal) -> Going {
+        self.outputs = Some((terminal.slave().into(), terminal.slave().into()));
+        self.start()
+    }
+
+    /// With its table to a pipe.
+    pub(crate) fn start_into(mut self, pipe: std::io::PipeWriter) -> Going {
+        self.outputs = Some((pipe.into(), Stdio::piped()));
+        self.start()
+    }
+
     pub(crate) fn start(mut self) -> Going {
         let mut files = files(self.dir.path());
         if self.by_nobody {
@@ -148,9 +164,19 @@ impl Setting {
             self.command = command;
         }
         let command = self.command.arg("drill").args(&self.words);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let (stdout, stderr) = match self.outputs.take() {
+            Some((stdout, stderr)) => (Stdio::from(stdout), stderr),
+            None => (Stdio::piped(), Stdio::piped()),
+        };
+        let child = command.stdout(stdout).stderr(stderr).spawn();
         files.sort();
-        Going { child: child.expect("a drill"), dir: self.dir, mark: self.mark, files }
+        Going {
+            child: child.expect("a drill"),
+            dir: self.dir,
+            mark: self.mark,
+            files,
+            started: Instant::now(),
+        }
     }
 
     pub(crate) fn run(self) -> Made {
@@ -163,8 +189,24 @@ impl Going {
         kill(Pid::from_raw(self.pid()), signal).expect("it is our child");
     }
 
+    /// Before that a signal ends it as any program.
+    pub(crate) fn wait_until_it_takes_signals(&self) {
+        let blocks = || {
+            let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+            let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
+            blocked.trim().contains(|digit| digit != '0').then_some(())
+        };
+        poll(LIMIT, blocks).expect("it blocks signals");
+    }
+
     pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).expect("a pid")
+    }
+
+    /// Whether it has been at work for a while, and no group is there any more.
+    pub(crate) fn has_no_members(&self) -> bool {
+        let age = self.started.elapsed();
+        age > Duration::from_secs(2) && processes(&self.mark).len() == 1
     }
 
     /// Nobody reads what it prints any more.
@@ -199,8 +241,8 @@ impl Going {
         let shown = format!("{status}\n{stdout}\n{stderr}");
         assert!(left.is_empty(), "still there: {left:?}\n{shown}");
         let sockets = fs::read_to_string("/proc/net/unix").unwrap_or_default();
-        let name = format!("@fateshare-drill-{}", self.child.id());
-        assert!(!sockets.lines().any(|line| line.ends_with(&name)), "a socket is left\n{shown}");
+        let name = format!("@fateshare-drill-{}-", self.child.id());
+        assert!(!sockets.contains(&name), "a socket is left\n{shown}");
         Made { code: status.code(), stdout, stderr, dir: self.dir }
     }
 

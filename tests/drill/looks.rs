@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::harness::Setting;
-use crate::support::{cannot_run, find_program};
+use crate::support::{Terminal, cannot_run, find_program};
 
 const SPEC: &str = "main: {name: web, command: [./fixture, '-', web, take=SIGTERM, wait]}\n\
     sidecars:\n- {name: 'a & <b> \"c\"', command: [./fixture, '-', it, wait]}\ngrace_period: 300ms\n";
@@ -12,7 +12,10 @@ const SPEC: &str = "main: {name: web, command: [./fixture, '-', web, take=SIGTER
 fn setting(arguments: &[&str]) -> Setting {
     let mut setting = Setting::new(SPEC);
     setting.fixture().arguments(&["--settle", "100ms", "--within", "1s", "--strike", "kill"]);
-    setting.arguments(&["--strike", "freeze", "--strike", "platform"]).arguments(arguments);
+    if !arguments.contains(&"--member") {
+        setting.arguments(&["--strike", "freeze", "--strike", "platform"]);
+    }
+    setting.arguments(arguments);
     setting
 }
 
@@ -118,6 +121,21 @@ fn the_table_is_plain_where_letters_are() {
     assert!(head.trim_start().starts_with("told    gone    exit  back in"), "{head}");
 }
 
+/// On a terminal: colours, and a line that comes and goes and says what is done just now.
+#[test]
+fn on_a_terminal_it_says_what_it_does() {
+    let mut terminal = Terminal::new();
+    let mut setting = setting(&["--member", "web"]);
+    setting.env("TERM", "xterm");
+    let going = setting.start_on(&terminal);
+    terminal.wait_shown("1/1 web SIGKILL: starting");
+    terminal.wait_shown("1/1 web SIGKILL: watching it for a moment");
+    terminal.wait_shown("1/1 web SIGKILL: waiting until it is back");
+    terminal.wait_shown("\u{1b}[32mpass");
+    terminal.wait_shown("It passed.");
+    going.wait().code(0);
+}
+
 #[test]
 fn the_document_is_what_its_schema_names() {
     let made = setting(&["--json"]).run();
@@ -158,7 +176,8 @@ fn commands_in_the_documents_are_understood() {
             if !command.starts_with("fateshare drill ") {
                 continue;
             }
-            let words = command.split_whitespace().take_while(|word| !["#", ">"].contains(word));
+            let words =
+                command.split_whitespace().take_while(|word| !["#", ">", "\"$@\""].contains(word));
             let parsed = fateshare::cli::Cli::try_parse_from(words);
             assert!(parsed.is_ok(), "{file}: {line}: {:?}", parsed.err());
             seen += 1;

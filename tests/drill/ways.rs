@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use crate::harness::{Place, Setting, outcomes, row};
 use crate::support::host::{can_change_users, can_make_calls_fail};
 use crate::support::ports::free_port;
-use crate::support::unshare;
+use crate::support::{LIMIT, poll, unshare};
 
 /// A main process and a sidecar that behave.
 const GOOD: &str = "main: {name: web, command: [./fixture, '-', web, 'exit-on=SIGTERM:0', wait]}\n\
@@ -281,18 +281,102 @@ fn what_cannot_be_struck_says_why() {
     );
 }
 
+/// Frozen between the strike and the end, it makes the strike again.
 #[test]
 fn what_was_measured_while_we_were_frozen_does_not_count() {
-    let mut setting = Setting::new(GOOD);
-    setting.fixture().arguments(&["--settle", "1500ms", "--strike", "kill", "--json"]);
+    let spec = "main: {name: web, command: [./fixture, log, web, 'exit-on=SIGTERM:0:700', wait]}\n\
+        exit_codes: {main_success: 69}\n";
+    let mut setting = Setting::new(spec);
+    setting.fixture().arguments(&["--settle", "50ms", "--strike", "term", "--json"]);
+    let log = setting.dir().join("log");
     let going = setting.start();
-    std::thread::sleep(Duration::from_millis(2_200));
+    let told = || {
+        std::fs::read_to_string(&log).is_ok_and(|text| text.contains("got SIGTERM")).then_some(())
+    };
+    poll(LIMIT, told).expect("it was struck");
     going.send(Signal::SIGSTOP);
     std::thread::sleep(Duration::from_millis(1_600));
     going.send(Signal::SIGCONT);
-    let drill = going.wait().code(0).drill();
-    assert_eq!((drill.passed, drill.strikes.len()), (2, 2));
-    assert!(drill.strikes.iter().all(|row| row.gone_ms < Some(1_000.0)), "{drill:?}");
+    let made = going.wait();
+    let drill = made.code(0).drill();
+    let lives = std::fs::read_to_string(made.dir.path().join("log")).expect("the log");
+    // Two were struck, and one was to come back at last.
+    assert!(lives.matches("web: ends 0").count() >= 3, "{lives}");
+    assert!(row(&drill, "web", "term").gone_ms.is_some_and(|ms| ms < 1_500.0), "{drill:?}");
+}
+
+/// While a group is watched it may begin to end: that is no healthy one.
+#[test]
+fn a_group_that_ends_while_it_is_watched_is_not_healthy() {
+    let spec = "main: {name: web, command: [./fixture, '-', web, sleep=200, exit=3]}\nsidecars:\n\
+        - {name: it, command: [./fixture, '-', it, 'exit-on=SIGTERM:0:1500', wait]}\n";
+    let mut setting = Setting::new(spec);
+    setting.fixture().arguments(&["--settle", "500ms", "--strike", "kill", "--json"]);
+    let drill = setting.run().code(1).drill();
+    assert_eq!(drill.strikes[0].problem.as_ref().map(|it| it.kind.as_str()), Some("never_healthy"));
+    assert_eq!((drill.failed, drill.skipped), (1, 1), "{:?}", outcomes(&drill));
+}
+
+/// A browser, for one, has processes in namespaces of its own, where numbers begin anew.
+#[test]
+fn who_has_a_namespace_of_its_own_is_not_taken_for_another() {
+    if unshare().is_err() || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let spec = "main: {name: web, command: [./fixture, '-', web, child, '[', it, exec, unshare, --pid, --fork, sh, \
+        -c, 'sleep 1002 & sleep 1003 & sleep 1004', ']', wait]}\ngrace_period: 1s\n";
+    let mut setting = Setting::new(spec);
+    setting.fixture().arguments(&["--settle", "500ms", "--strike", "kill", "--json"]);
+    let drill = setting.run().drill();
+    let killed = row(&drill, "web", "kill");
+    assert!(killed.verdict.as_ref().is_some_and(|it| it.starts_with("web (pid ")), "{killed:?}");
+    assert!(killed.exit_code == Some(137) && killed.told_ms.is_none(), "{killed:?}");
+    assert!(killed.gone_ms.is_some_and(|ms| ms < 3_000.0), "{killed:?}");
+}
+
+/// A daemon's child that stays with its parent is no double fork.
+#[test]
+fn a_grandchild_is_no_double_fork() {
+    let spec = "main: {name: web, command: [./fixture, '-', web, child, '[', launcher, child, '[', worker, \
+        take=SIGTERM, wait, ']', wait, ']', wait]}\ngrace_period: 300ms\n";
+    let mut setting = Setting::new(spec);
+    setting.fixture().arguments(&["--settle", "300ms", "--strike", "kill", "--json"]);
+    let drill = setting.run().code(1).drill();
+    let problem = row(&drill, "web", "kill").problem.clone().expect("a problem");
+    assert_eq!(problem.kind, "left_behind", "{problem:?}");
+    assert!(problem.cause.contains("./fixture - launcher"), "{problem:?}");
+}
+
+#[test]
+fn an_end_for_another_reason_is_told() {
+    let spec = "main: {name: web, command: [./fixture, '-', web, 'exit-on=SIGTERM:0:2000', wait]}\nsidecars:\n\
+        - {name: it, command: [./fixture, '-', it, 'until=go', exit=7]}\n";
+    let mut setting = Setting::new(spec);
+    setting
+        .fixture()
+        .arguments(&["--settle", "100ms", "--member", "web", "--strike", "term", "--json"]);
+    let go = setting.dir().join("go");
+    let going = setting.start();
+    std::thread::sleep(Duration::from_secs(1));
+    std::fs::write(go, "").expect("the trigger");
+    let drill = going.wait().drill();
+    // The next group ends at once, too.
+    let told = row(&drill, "web", "term");
+    let kind = told.problem.as_ref().map(|it| it.kind.as_str());
+    assert!(matches!(kind, Some("ended_otherwise" | "not_back")), "{told:?}");
+}
+
+#[test]
+fn a_stop_signal_of_its_own_is_respected() {
+    let spec = "main: {name: web, stop_signal: SIGINT, command: [./fixture, '-', web, take=SIGTERM, wait]}\n";
+    let mut setting = Setting::new(spec);
+    setting.fixture().arguments(&["--settle", "100ms", "--within", "500ms", "--json"]);
+    setting.arguments(&["--strike", "term", "--strike", "platform"]);
+    let drill = setting.run().code(0).drill();
+    let problem = row(&drill, "web", "term").problem.clone().expect("a finding");
+    assert_eq!(problem.kind, "another_stop_signal", "{problem:?}");
+    let stopped = row(&drill, "(fateshare)", "platform");
+    assert_eq!((stopped.outcome, stopped.exit_code), (Outcome::Pass, Some(130)), "{stopped:?}");
 }
 
 #[test]
@@ -315,6 +399,10 @@ fn wrong_usage_starts_nothing() {
             "--strike: \"stab\" is none of kill, term, late, freeze, platform, supervisor",
         ),
         (&["--within", "soon"], "--within"),
+        (&["--within", "0s"], "--within: nothing ends in no time"),
+        (&["--json", "--junit", "-"], "--json and --junit would be mixed on standard output"),
+        (&["--html", "no/such/folder/x.html"], "--html: no/such/folder is no directory"),
+        (&["--junit", "."], "--junit: . is a directory"),
         (&["--settle", "1 parsec"], "--settle"),
         (&["--baseline", "no-such.json"], "--baseline: no-such.json: No such file"),
         (&["--baseline", "fateshare.yml"], "is nothing that fateshare drill --json has printed"),
@@ -330,15 +418,23 @@ fn wrong_usage_starts_nothing() {
     }
 }
 
+/// Not even where a command line is shown that has them.
 #[test]
 fn secrets_are_printed_nowhere() {
-    let spec = format!("{GOOD}env: {{TOKEN: hunter2-secret}}\n");
+    let manifest = "applications:\n- name: app\n  path: .\n  command: sh -c './fixture - web child [ it session \
+        take=SIGTERM say=hunter2-of-var say=$TOKEN say=$INHERITED wait ] wait'\n  health-check-type: process\n  \
+        env: {TOKEN: hunter2-of-env}\n";
+    let manifest = manifest.replace("hunter2-of-var", "((pw))");
     for look in [&["--json"][..], &["--junit", "-"], &["--html", "-"], &[]] {
-        let mut setting = Setting::new(&spec);
-        setting.fixture().arguments(&["--settle", "100ms", "--strike", "kill", "--member", "web"]);
-        setting.arguments(look);
+        let mut setting = Setting::empty();
+        setting.fixture().file("manifest.yml", &manifest).env("INHERITED", "hunter2-inherited");
+        setting.env("GITHUB_ACTIONS", "true");
+        setting.arguments(&["--var", "pw=hunter2-of-var", "--settle", "300ms", "--strike", "kill"]);
+        setting.arguments(&["--grace-period", "300ms"]).arguments(look);
         let made = setting.run();
-        made.code(0);
-        assert!(!made.stdout.contains("hunter2") && !made.stderr.contains("hunter2"), "{look:?}");
+        made.code(1);
+        let shown = format!("{look:?}\n{}\n{}", made.stdout, made.stderr);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("((pw))") && shown.contains("$TOKEN"), "{shown}");
     }
 }
