@@ -60,8 +60,10 @@ pub(crate) fn pid_apart(running: &mut Running, name: &str) -> i32 {
     let number = running.inner_pid(name);
     let fateshare = inner(running);
     running.until(&format!("{name} is found"), |running| {
+        // Not one of the same number in another namespace.
+        let is_its = |pid: i32| proc::stat(pid).is_some_and(|stat| stat.parent == fateshare);
         let mut found = running.processes().into_iter();
-        found.find(|pid| *pid > fateshare && proc::inner_pid(*pid) == Some(number))
+        found.find(|pid| is_its(*pid) && proc::inner_pid(*pid) == Some(number))
     })
 }
 
