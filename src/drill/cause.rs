@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::document::Problem;
 use super::judge::Facts;
-use super::stage::Remains;
+use super::remains::Remains;
 use super::step::Way;
 use crate::core::{MemberId, Pid, span};
 use crate::report::document::{MemberRow, Report, StragglerRow};
@@ -41,7 +41,7 @@ pub(super) fn unstopped(
         let fix = "Raise grace_period: whoever stops after main had no time left.";
         return (note, problem("not_told", format!("{name} was not told to stop in time."), fix));
     };
-    let Some(leader) = facts.struck.leader(launch, member) else {
+    let Some(leader) = facts.struck.leader(member) else {
         let note = format!("{name} did not end on {signal}; {then}");
         let cause = format!("{name} does not end on {signal}.");
         return (note, problem("does_not_end", cause, "Let it end when it is told to stop."));
@@ -56,7 +56,7 @@ pub(super) fn unstopped(
             problem("ignores_signal", cause, handle),
         );
     }
-    if leader.blocked.has(signal) {
+    if leader.blocked.has(signal) && !leader.caught.has(signal) {
         let cause = format!("{name} blocks {signal} (SigBlk).");
         return (
             format!("{name} blocked {signal}; {then}"),
@@ -76,7 +76,9 @@ pub(super) fn unstopped(
     }
     let note = format!("{name} did not end on {signal}; {then}");
     if leader.caught.has(signal) {
-        let cause = format!("{name} catches {signal} (SigCgt), and goes on.");
+        // While its handler runs, the kernel blocks a signal.
+        let still = if leader.blocked.has(signal) { "is still in its handler" } else { "goes on" };
+        let cause = format!("{name} catches {signal} (SigCgt), and {still}.");
         let fix = "Let it end when it comes; if it needs longer, raise grace_period, and the platform's \
                    beyond that.";
         return (note, problem("catches_signal", cause, fix));
@@ -111,7 +113,7 @@ pub(super) fn straggler(facts: &Facts<'_>, row: &StragglerRow) -> Found {
         return (note("was left"), problem("left_behind", cause, stop_it));
     };
     let leaders = MemberId::all(launch.members.len());
-    let leaders: Vec<&Relative> = leaders.filter_map(|it| struck.leader(launch, it)).collect();
+    let leaders: Vec<&Relative> = leaders.filter_map(|it| struck.leader(it)).collect();
     let is_known = |number: Pid| leaders.iter().any(|leader| leader.session == number);
     if seen.session != session && !is_known(seen.session) {
         let cause = format!("`{command}`{whose} has a session of its own (setsid).{deaf}");
@@ -210,12 +212,17 @@ pub(super) fn too_slow(facts: &Facts<'_>, took: Duration) -> Found {
     const BEHIND: f64 = 50.0;
     let report = facts.struck.report.as_ref();
     let ended = |row: &MemberRow| row.ended.as_ref().map_or(0.0, |end| end.at_ms);
+    // Who was told later has had less time.
+    let took_ms = |row: &MemberRow| {
+        ended(row) - row.told.as_ref().map_or_else(|| ended(row), |told| told.at_ms)
+    };
     let last = report
-        .and_then(|report| report.members.iter().max_by(|a, b| ended(a).total_cmp(&ended(b))));
+        .and_then(|report| report.members.iter().max_by(|a, b| took_ms(a).total_cmp(&took_ms(b))));
+    let end = report.map_or(0.0, |report| report.members.iter().map(ended).fold(0.0, f64::max));
     let over = report.and_then(|report| report.over_ms).unwrap_or_default();
     let straggler = report.and_then(|report| report.stragglers.last());
     let who = match (last, straggler) {
-        (Some(row), Some(straggler)) if over - ended(row) > BEHIND => {
+        (Some(_), Some(straggler)) if over - end > BEHIND => {
             let seen = facts.struck.seen.get(&Pid(straggler.pid));
             format!("`{}`", seen.map_or(straggler.name.as_str(), |seen| seen.command.as_str()))
         }
@@ -268,7 +275,11 @@ pub(super) fn otherwise(facts: &Facts<'_>) -> Found {
 pub(super) fn not_struck(facts: &Facts<'_>, why: &str) -> Found {
     let name = facts.strike.target(facts.launch);
     let cause = format!("{name} could not be struck: {why}.");
-    let fix = "Run the drill as root, or as the user whom the members run as.";
+    let fix = if why.contains("/proc") {
+        "Mount /proc, or look whether it had ended just before."
+    } else {
+        "Run the drill as root, or as the user whom the members run as."
+    };
     ("it could not be struck".to_owned(), problem("cannot_strike", cause, fix))
 }
 
@@ -282,12 +293,14 @@ pub(super) fn deaf(facts: &Facts<'_>) -> Found {
 
 /// A crash that no policy but the strictest sees.
 pub(super) fn not_recreated(facts: &Facts<'_>) -> Found {
-    let name = facts.strike.target(facts.launch);
+    let report = facts.struck.report.as_ref();
+    let culprit = report.and_then(ended_by_itself).map(|row| row.name.clone());
+    let name = culprit.unwrap_or_else(|| facts.strike.target(facts.launch));
     let cause = format!(
         "{name}'s end gives exit code 0: Docker's on-failure and Kubernetes' OnFailure take that for success \
          and start nothing again."
     );
-    let is_main = facts.strike.member == Some(MemberId::MAIN);
+    let is_main = facts.launch.members.first().is_some_and(|main| main.name == name);
     let key = if is_main { "main_success" } else { "sidecar_success" };
     let fix = format!("Set exit_codes.{key} to 69, unless the end of {name} is a success.");
     ("exit 0: not every policy recreates it".to_owned(), problem("looks_like_success", cause, fix))

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::document::{Drill, Outcome, Row};
 use crate::report::timeline::time;
+use crate::spec::on_one_line;
 
 /// Times differ from run to run: so much longer is longer.
 const LONGER_BY: f64 = 1.5;
@@ -63,6 +64,9 @@ pub fn former<'a>(drill: &'a Drill, row: &Row) -> Option<&'a Row> {
 fn change(row: &Row, before: &Drill) -> Option<Change> {
     let (trend, words) = match former(before, row) {
         None => (Trend::New, "was not struck before".to_owned()),
+        Some(old) if old.outcome != row.outcome && is_skipped(old, row) => {
+            (Trend::Other, format!("{} -> {}", word(old.outcome), word(row.outcome)))
+        }
         Some(old) if old.outcome != row.outcome => {
             let worse = rank(row.outcome) > rank(old.outcome);
             let words = format!("{} -> {}", word(old.outcome), word(row.outcome));
@@ -85,6 +89,11 @@ fn change(row: &Row, before: &Drill) -> Option<Change> {
         }
     };
     Some(Change { target: row.target.clone(), label: row.label.clone(), trend, words })
+}
+
+/// Whether one of them was not made.
+fn is_skipped(one: &Row, other: &Row) -> bool {
+    [one, other].iter().any(|row| row.outcome == Outcome::Skipped)
 }
 
 /// Which class of problem it showed.
@@ -113,7 +122,7 @@ pub fn word(outcome: Outcome) -> &'static str {
 
 /// The differences as text, a line each.
 pub fn text(changes: &[Change], before: &Drill) -> String {
-    let mut text = format!("\nSince the drill of {}:", before.began);
+    let mut text = format!("\nSince the drill of {}:", on_one_line(&before.began));
     if changes.is_empty() {
         text.push_str(" nothing has changed.\n");
         return text;
@@ -129,7 +138,9 @@ pub fn text(changes: &[Change], before: &Drill) -> String {
             Trend::New => "new",
             Trend::Missing => "missing",
         };
-        let _ = writeln!(text, "  {trend:<8} {target} {label}: {words}");
+        // A former drill may come from anywhere.
+        let line = on_one_line(&format!("{target} {label}: {words}"));
+        let _ = writeln!(text, "  {trend:<8} {line}");
     }
     text
 }

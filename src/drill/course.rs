@@ -41,6 +41,8 @@ enum State {
 
 /// A group has so long beyond its own limits.
 const SLACK: Duration = Duration::from_secs(3);
+/// With a health check all members must run for this part of the time that they must without.
+const SETTLE_PART: u32 = 4;
 /// Until all members run, which profile scripts may delay.
 const LONGEST_START: Duration = Duration::from_mins(1);
 /// So often a strike is made again that was measured wrongly.
@@ -55,6 +57,8 @@ pub(super) struct Course {
     /// The strike that is under way.
     at: usize,
     setup: Setup,
+    /// When all members of the group ran.
+    running: Moment,
     /// Members of the group that have ended, as they may.
     finished: Vec<MemberId>,
     held_up: bool,
@@ -74,6 +78,7 @@ impl Course {
             state: State::Empty,
             at: 0,
             setup: Setup::default(),
+            running: Moment::ZERO,
             finished: Vec::new(),
             held_up: false,
             repeats: 0,
@@ -106,6 +111,7 @@ impl Course {
             (_, Event::Interrupted) => self.interrupted(now, &mut out),
             (_, Event::Finished(member)) => self.finished(now, member, &mut out),
             (State::Opening { purpose, .. }, Event::Running) => {
+                self.running = now;
                 self.state = if let Some(limit) = self.rules.start_timeout {
                     // The time for the first success counts from here.
                     State::Opening { purpose, by: now.plus(limit + SLACK) }
@@ -123,7 +129,9 @@ impl Course {
                 self.state = State::Failing { purpose, by: now.plus(SLACK) };
             }
             (State::Opening { purpose, .. }, Event::Healthy) => {
-                self.opened(now, purpose, now, &mut out);
+                // Main may be up before a sidecar has done the first thing it does.
+                let until = self.running.plus(self.rules.settle / SETTLE_PART).max(now);
+                self.state = State::Settling { purpose, since: now, until };
             }
             (
                 State::Opening { purpose, .. }
@@ -227,7 +235,7 @@ impl Course {
         if purpose == Purpose::Late {
             self.held_up = false;
         }
-        self.setup = setup;
+        (self.setup, self.running) = (setup, now);
         self.finished.clear();
         self.state = State::Opening { purpose, by: now.plus(LONGEST_START + late) };
         out.push(Action::Start { setup, comes_back: purpose == Purpose::Back });

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::cause;
 use super::document::{Outcome, Platforms, Problem, Process, Row};
-use super::stage::{Remains, asks_over_http};
+use super::remains::Remains;
+use super::stage::asks_over_http;
 use super::step::{Back, Ending, Way};
 use super::strike::{Kind, Strike};
 use crate::core::{MemberId, Moment, Status};
@@ -135,6 +136,8 @@ fn decide(facts: &Facts<'_>) -> Judgement {
         Way::Ended if strike.kind == Kind::Late => Judgement::fail(cause::late(facts)),
         Way::StillThere => match (strike.kind, strike.member) {
             (Kind::Freeze, _) => unnoticed(facts),
+            // Nobody can do anything about a SIGKILL: it was not seen.
+            (Kind::Kill, _) => Judgement::fail(cause::deaf(facts)),
             (Kind::Term, Some(member)) if stops_by_another(launch, member) => {
                 Judgement::finding(cause::another_signal(facts, member))
             }
@@ -237,7 +240,7 @@ fn unnoticed(facts: &Facts<'_>) -> Judgement {
     if !asks_over_http(launch) {
         return Judgement::finding(cause::frozen(facts));
     }
-    let leader = struck.leader(launch, MemberId::MAIN).map(|it| it.key.pid);
+    let leader = struck.leader(MemberId::MAIN).map(|it| it.key.pid);
     let has_children = struck.seen.values().any(|it| Some(it.parent) == leader);
     if has_children {
         return Judgement::finding(cause::children_answer(facts));

@@ -17,6 +17,7 @@ mod judge;
 pub mod junit;
 mod live;
 pub mod page;
+mod remains;
 mod replay;
 mod secrets;
 mod stage;
@@ -34,17 +35,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::core::{self, Moment, Stopped, timestamp};
+use crate::core::{self, JobControl, Moment, Stopped, timestamp};
 use crate::report::millis;
 use crate::run::{self, Settings};
 use crate::spec::{Launch, Signal};
 use crate::sys::ports::{self, Use};
+use crate::sys::terminal::Session;
 use crate::sys::{clock, process, wait_signal};
 use course::Course;
 use document::{Drill, FORM};
 use judge::Facts;
 use live::Live;
-use stage::{Remains, Stage};
+use remains::Remains;
+use stage::Stage;
 use step::{Action, Back, Doing, Ending, Event, Rules, Way};
 use table::{Look, Table};
 
@@ -220,8 +223,10 @@ impl Shell<'_> {
                 self.drill.cut_short.get_or_insert("interrupted".to_owned());
                 events.push(Event::Interrupted);
             }
-            // As PID 1 nothing happens.
-            Some(Signal::TSTP) => drop(process::suspend(Stopped::Alone)),
+            // Where nobody could continue us it would be for ever.
+            Some(Signal::TSTP) if Session::find().job_control == JobControl::Shell => {
+                drop(process::suspend(Stopped::Alone));
+            }
             _ => {}
         }
         self.glanced = self.stage.now();
@@ -231,6 +236,10 @@ impl Shell<'_> {
         events.extend(self.show());
         events.extend(self.stage.listen().context("cannot read what the group tells")?);
         if let Some(left) = self.stage.reap().context("cannot reap children")? {
+            // What `run` refuses too: nothing was started.
+            if let Some(why) = left.refusal(self.launch).filter(|_| self.drill.strikes.is_empty()) {
+                return Err(anyhow!(why));
+            }
             let is_closing = matches!(self.course.doing(), Some((_, Doing::Closing)));
             if self.struck.is_none() && !is_closing {
                 self.struck = Some(left);
@@ -339,7 +348,12 @@ impl Shell<'_> {
         let mut words = self.wanted.command.clone();
         let member = strike.member.filter(|_| strike.kind.is_for_each_member());
         if let Some(member) = member.and_then(|member| self.launch.members.get(member.index())) {
-            words.extend(["--member".to_owned(), quoted(&member.name)]);
+            // A name may begin as an option does.
+            if member.name.starts_with('-') {
+                words.push(format!("--member={}", quoted(&member.name)));
+            } else {
+                words.extend(["--member".to_owned(), quoted(&member.name)]);
+            }
         }
         words.extend(["--strike".to_owned(), strike.kind.name().to_owned()]);
         words.extend(self.wanted.tail.clone());
@@ -384,11 +398,38 @@ impl Shell<'_> {
     }
 }
 
-/// A word as a shell reads it.
+/// A word as a shell reads it, on one line.
 pub fn quoted(word: &str) -> String {
     let plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=@%+,".contains(it);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
+    if word.chars().any(char::is_control) {
+        let escaped = |letter: char| match letter {
+            '\n' => "\\n".to_owned(),
+            '\'' | '\\' => format!("\\{letter}"),
+            letter if letter.is_ascii_control() => format!("\\x{:02x}", u32::from(letter)),
+            letter => letter.to_string(),
+        };
+        return format!("$'{}'", word.chars().map(escaped).collect::<String>());
+    }
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, expected) in [
+            ("a-b_c.d/e:f=g@h%i+j,k", "a-b_c.d/e:f=g@h%i+j,k"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("a\nb'\\\u{1}é", r"$'a\nb\'\\\x01é'"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
+use super::remains::Remains;
 use super::secrets::Secrets;
 use super::step::{Event, Setup};
 use super::strike::{HELD_BACK, Kind, Strike};
-use crate::core::{HeldBack, MemberId, Moment, OWN_FAILURE, Pid, Status, Target, opening};
-use crate::report::document::Report;
+use crate::core::{HeldBack, MemberId, Moment, OWN_FAILURE, Pid, Target};
 use crate::report::event;
 use crate::report::ledger::{Line, take_lines};
 use crate::run::{self, Settings};
@@ -49,31 +49,6 @@ pub(super) struct Living {
     output: PipeReader,
     looks: BTreeSet<Moment>,
     pub(super) left: Remains,
-}
-
-/// What is known of a group, and stays when it is gone.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Remains {
-    /// When its clock began, on ours.
-    pub(super) zero: Option<Moment>,
-    /// The latest report.
-    pub(super) report: Option<Report>,
-    /// How its fateshare ended, and when we saw that.
-    pub(super) end: Option<(Status, Moment)>,
-    /// When it was struck.
-    pub(super) struck: Option<Moment>,
-    /// Its processes, by their own numbers, as they were last seen.
-    pub(super) seen: BTreeMap<Pid, Relative>,
-    /// Ports at which its members were seen to listen.
-    pub(super) ports: BTreeSet<u16>,
-    /// Its fateshare, and the session of that.
-    pub(super) copy: Option<(Pid, Pid)>,
-    /// What outlived its fateshare.
-    pub(super) survivors: Vec<Relative>,
-    /// The last of what it has written, and of what fateshare has said.
-    output: Vec<u8>,
-    /// When it is to be over, once that is decided.
-    deadline: Option<Moment>,
 }
 
 /// What all groups of a drill have in common.
@@ -218,7 +193,7 @@ impl<'a> Stage<'a> {
         living.left.struck = Some(now);
         let Some(signal) = signal else { return Ok(()) };
         let member = strike.member.filter(|_| strike.kind != Kind::Platform);
-        match member.map(|member| living.left.leader(self.launch, member).map(|it| it.key)) {
+        match member.map(|member| living.left.leader(member).map(|it| it.key)) {
             Some(Some(key)) => kill::straggler(key, signal),
             Some(None) => Err(io::Error::other("/proc does not show it")),
             None => kill::leader(living.copy, Target::Leader, signal),
@@ -301,6 +276,11 @@ impl Living {
             u16::try_from(at).ok().map(MemberId)
         };
         match told.kind.as_str() {
+            "started" => {
+                let pid = told.details.get("pid").and_then(|pid| i32::try_from(pid.as_i64()?).ok());
+                self.left.pids.extend(member().zip(pid.map(Pid)));
+                None
+            }
             "running" => Some(Event::Running),
             "healthy" => Some(Event::Healthy),
             "ended" if told.details.get("meaning").is_some_and(|it| it == "finished") => {
@@ -343,46 +323,6 @@ impl Living {
             let parent = first.map_or(relative.parent, |it| it.parent);
             seen.insert(relative.inner, Relative { parent, ..relative });
         }
-    }
-}
-
-impl Remains {
-    /// The process that leads this member.
-    pub(super) fn leader(&self, launch: &Launch, member: MemberId) -> Option<&Relative> {
-        let name = &launch.members.get(member.index())?.name;
-        let rows = self.report.as_ref()?.members.iter();
-        let pid = rows.filter(|row| row.name == *name).find_map(|row| row.pid)?;
-        self.seen.get(&Pid(pid))
-    }
-
-    /// Whose this process is, by the numbers that we see.
-    pub(super) fn member_of(&self, launch: &Launch, pid: Pid) -> Option<MemberId> {
-        let by_pid = |pid: Pid| self.seen.values().find(|it| it.key.pid == pid);
-        let mut at = by_pid(pid)?;
-        // No chain is longer than there are processes.
-        for _ in 0..self.seen.len() {
-            let leads = |member: &MemberId| self.leader(launch, *member) == Some(at);
-            if let Some(member) = MemberId::all(launch.members.len()).find(leads) {
-                return Some(member);
-            }
-            at = by_pid(at.parent)?;
-        }
-        None
-    }
-
-    /// The last of its output.
-    pub(super) fn output(&self) -> String {
-        String::from_utf8_lossy(&self.output).into_owned()
-    }
-
-    /// The last lines of its output, at most so many, without the one that every group begins with.
-    pub(super) fn last_lines(&self, launch: &Launch, most: usize) -> Vec<String> {
-        let text = self.output();
-        let opening = format!("fateshare: {}", opening(launch));
-        let lines = text.lines().filter(|line| !line.trim().is_empty() && *line != opening);
-        let lines: Vec<&str> = lines.collect();
-        let from = lines.len().saturating_sub(most);
-        lines[from..].iter().map(|line| crate::spec::on_one_line(line)).collect()
     }
 }
 

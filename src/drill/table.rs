@@ -87,11 +87,15 @@ impl Table {
     }
 }
 
+/// Names that begin alike often differ at their ends.
 fn cut(name: &str) -> String {
-    if name.chars().count() <= LONGEST_NAME {
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= LONGEST_NAME {
         return name.to_owned();
     }
-    name.chars().take(LONGEST_NAME - 1).chain(['~']).collect()
+    let half = LONGEST_NAME / 2;
+    let (head, tail) = (&letters[..half - 1], &letters[letters.len() - half..]);
+    head.iter().chain(&['~']).chain(tail).collect()
 }
 
 /// `137`, or `0→69` where the spec makes another one of it.

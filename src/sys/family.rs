@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_child_is_seen_with_what_it_runs_and_ignores() {
         let mut shell = Command::new("sh")
-            .args(["-c", "trap '' TERM; trap : HUP; sleep 60 & echo; wait"])
+            .args(["-c", "trap '' TERM; trap : USR2; sleep 60 & echo; wait"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("a shell");
@@ -142,8 +142,8 @@ mod tests {
         let seen = below(process::own_pid()).into_iter().find(|it| it.key.pid == pid);
         let seen = seen.expect("the shell");
         assert_eq!((seen.inner, child.parent, child.inner), (pid, pid, child.key.pid));
-        assert!(seen.ignored.has(Signal::TERM) && !seen.ignored.has(Signal::HUP));
-        assert!(seen.caught.has(Signal::HUP) && !seen.caught.has(Signal::TERM));
+        assert!(seen.ignored.has(Signal::TERM) && !seen.ignored.has(Signal::USR2));
+        assert!(seen.caught.has(Signal::USR2) && !seen.caught.has(Signal::TERM));
         assert!(child.ignored.has(Signal::TERM), "what is ignored is inherited");
         assert!(seen.command.starts_with("sh -c trap '' TERM"), "{}", seen.command);
         assert!(child.program.expect("its program").to_string_lossy().contains("sleep"));

@@ -14,9 +14,8 @@ const CALLS: [(&str, &str); 14] = [
     ("sigtimedwait", "cannot wait for signals"),
     ("read_ledger", "cannot read what the group tells"),
     ("waitid", "cannot reap children"),
-    // Nobody tells what happens: no group is ever seen to be healthy.
-    ("dup2_standard", ""),
-    ("open_null", ""),
+    ("dup2_standard", "cannot replace standard output"),
+    ("open_null", "cannot replace standard output"),
     ("read_status", ""),
     ("read_exe", ""),
     ("read_cmdline", ""),

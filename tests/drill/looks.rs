@@ -38,6 +38,20 @@ fn junit_is_what_its_schema_says() {
     assert!(xml.contains("tests=\"4\" failures=\"2\" errors=\"0\""), "{xml}");
     assert!(xml.contains("classname=\"a &amp; &lt;b&gt; &quot;c&quot;\" name=\"kill\""), "{xml}");
     assert!(xml.contains("type=\"catches_signal\""), "{xml}");
+    // One that is not healthy, and one that is interrupted, have strikes that were not made.
+    let mut skipped = Setting::new("main: {name: web, command: [./fixture, '-', web, exit=3]}");
+    skipped.fixture().arguments(&["--junit", "drill.xml"]);
+    let made = skipped.run();
+    made.code(1);
+    let text = std::fs::read_to_string(made.dir.path().join("drill.xml")).expect("it was written");
+    assert!(text.contains("<skipped>not struck</skipped>"), "{text}");
+    let checked = Command::new(find_program("xmllint").expect("it is there"))
+        .args(["--noout", "--schema"])
+        .arg(schema())
+        .arg(made.dir.path().join("drill.xml"))
+        .output()
+        .expect("xmllint");
+    assert!(checked.status.success(), "{}\n{text}", String::from_utf8_lossy(&checked.stderr));
 }
 
 /// The published schema (Jenkins') lies among the tests of the crate `junit-report`.

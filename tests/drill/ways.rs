@@ -438,3 +438,51 @@ fn secrets_are_printed_nowhere() {
         assert!(shown.contains("((pw))") && shown.contains("$TOKEN"), "{shown}");
     }
 }
+
+/// What `run` refuses is no crash of the app.
+#[test]
+fn what_run_refuses_is_an_error_here_too() {
+    for (spec, arguments, reason) in [
+        (GOOD, &["--port", "0"][..], "--port"),
+        (
+            "main: {name: web, user: no-such-user, command: [./fixture, '-', web, wait]}",
+            &[],
+            "no-such-user",
+        ),
+    ] {
+        let mut setting = Setting::new(spec);
+        setting.fixture().arguments(&["--strike", "kill"]).arguments(arguments);
+        let made = setting.start().wait_without_files();
+        made.code(125);
+        assert!(made.stderr.contains(reason), "{}", made.stderr);
+    }
+}
+
+/// With a health check, too, a sidecar gets the time for the first thing that it does.
+#[test]
+fn a_sidecar_that_ends_at_once_is_no_healthy_group() {
+    let port = free_port();
+    let spec = format!(
+        "main: {{name: web, command: [./fixture, '-', web, listen={port}, wait], health_check: {{type: port, port: \
+         {port}}}}}\nsidecars:\n- {{name: it, command: [./fixture, '-', it, sleep=150, exit=9]}}\n"
+    );
+    let mut setting = Setting::new(&spec);
+    setting.fixture().arguments(&["--strike", "kill", "--json"]);
+    let drill = setting.run().code(1).drill();
+    let problem = drill.strikes[0].problem.as_ref().expect("a problem");
+    assert_eq!(problem.kind, "never_healthy", "{problem:?}");
+}
+
+/// The kernel blocks a signal while its handler runs: that is no member that blocks it.
+#[test]
+fn who_is_still_in_its_handler_catches_the_signal() {
+    let mut setting = Setting::new("main: {name: web, command: ./web.pl}\ngrace_period: 500ms\n");
+    setting.file(
+        "web.pl",
+        "#!/usr/bin/perl\n$SIG{TERM} = sub { select undef, undef, undef, 30 };\nsleep 1 while 1;\n",
+    );
+    setting.arguments(&["--settle", "300ms", "--strike", "platform", "--json"]);
+    let drill = setting.run().code(1).drill();
+    let problem = row(&drill, "(fateshare)", "platform").problem.clone().expect("a problem");
+    assert_eq!(problem.kind, "catches_signal", "{problem:?}");
+}
