@@ -19,6 +19,8 @@ fn crash(group: Group) -> (String, Option<Said>) {
     let terminal = Terminal::new();
     let mut group = group.on(&terminal).start();
     group.wait_started(&["web", "config-server"]);
+    // Whoever is started last has a bar to be seen, however long the start has taken.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     group.signal_member("config-server", Signal::SIGKILL);
     let path = group.dir().join("report.json");
     let drawn = path.exists().then(|| run(&["timeline", path.to_str().expect("a path")]));

@@ -122,7 +122,7 @@ fn closures_before_exec() {
     nowhere(&["pre_exec", "before_exec", "CommandExt"], &[]);
     let makers = ["src/sys/spawn.rs", "src/sys/apart.rs"];
     nowhere(&["libc::clone", "libc::fork", "libc::vfork"], &makers);
-    nowhere(&["apart::start"], &["src/local/mod.rs"]);
+    nowhere(&["apart::start"], &["src/local/mod.rs", "src/drill/stage.rs"]);
     nowhere(&["Voice::start", "local::run"], &["src/run/mod.rs", "src/main.rs"]);
     nowhere(&["execv"], &["src/sys/child.rs"]);
 }
