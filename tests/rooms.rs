@@ -26,7 +26,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ),
     ("load", &["cli", "cloudfoundry", "sys", "spec"]),
     ("check", &["core", "spec"]),
-    ("drill", &["run", "report", "sys", "core", "spec"]),
+    ("drill", &["local", "run", "report", "sys", "core", "spec"]),
     ("local", &["run", "voice", "sys", "core", "spec"]),
     ("run", &["voice", "health", "status", "report", "sys", "core", "spec"]),
     ("status", &["report", "sys", "core", "spec"]),

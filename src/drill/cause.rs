@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::check;
 use super::document::Problem;
 use super::judge::Facts;
 use super::remains::Remains;
@@ -12,6 +13,7 @@ use crate::report::document::{MemberRow, Report, StragglerRow};
 use crate::report::timeline::time;
 use crate::spec::Signal;
 use crate::sys::family::Relative;
+use crate::sys::ports::Use;
 
 /// A few words for the table, and the whole.
 type Found = (String, Problem);
@@ -30,8 +32,7 @@ pub(super) fn unstopped(
     signal: Option<Signal>,
     grace: Option<f64>,
 ) -> Found {
-    let launch = facts.launch;
-    let name = launch.members.get(member.index()).map_or("?", |it| it.name.as_str());
+    let name = facts.name(member);
     let then = grace.map_or_else(
         || format!("still there after {}", span(facts.within)),
         |grace| format!("SIGKILL after {}", time(grace)),
@@ -70,8 +71,10 @@ pub(super) fn unstopped(
             "{name} is a {shell} that waits for `{}` and does not pass {signal} on.",
             child.command
         );
-        let fix =
-            format!("Let {shell} start it with `exec`, so that the signal meets the program.");
+        let fix = format!(
+            "Let {shell} start it with `exec`, so that the signal meets the program; or let a trap stop the \
+             program and end."
+        );
         return (note, problem("shell_without_exec", cause, fix));
     }
     let note = format!("{name} did not end on {signal}; {then}");
@@ -96,8 +99,7 @@ pub(super) fn straggler(facts: &Facts<'_>, row: &StragglerRow) -> Found {
     let seen = struck.seen.get(&Pid(row.pid));
     let command = seen.map_or(row.name.as_str(), |seen| seen.command.as_str());
     let found = seen.and_then(|seen| struck.member_of(launch, seen.key.pid));
-    let found = found.and_then(|member| launch.members.get(member.index()));
-    let owner = row.member.as_deref().or(found.map(|member| member.name.as_str()));
+    let owner = row.member.as_deref().or(found.map(|member| facts.name(member)));
     let whose = owner.map_or(String::new(), |owner| format!(" that {owner} started"));
     let signal = row.told.as_ref().and_then(|told| Signal::from_name(&told.signal));
     let deaf = match (seen, signal) {
@@ -153,11 +155,38 @@ pub(super) fn straggler(facts: &Facts<'_>, row: &StragglerRow) -> Found {
 pub(super) fn never_healthy(facts: &Facts<'_>) -> Found {
     let what = why_ended(facts, facts.struck);
     let cause = format!("The group does not become healthy, untouched: {what}.");
-    let (kind, cause, fix) = match &facts.port_trouble {
+    let (kind, cause, fix) = match port_trouble(facts) {
         Some(trouble) => ("port_taken", format!("{cause} {trouble}"), PORT_FIX.to_owned()),
         None => ("never_healthy", cause, "Mend that first, with `fateshare run`.".to_owned()),
     };
     ("the group does not become healthy".to_owned(), problem(kind, cause, fix))
+}
+
+/// Whether whoever ended first found the port taken at which it listened in another group: it says so, it
+/// did not come to listen this time, and the port is taken.
+fn port_trouble(facts: &Facts<'_>) -> Option<String> {
+    const SAID: [&str; 3] = ["address already in use", "eaddrinuse", "address in use"];
+    let failed = facts.to_blame();
+    failed.end?;
+    let culprit = ended_by_itself(failed.report.as_ref()?)?;
+    let output = failed.output().to_lowercase();
+    if !SAID.iter().any(|words| output.contains(words)) {
+        return None;
+    }
+    let its = |port: u16| {
+        let member = facts.ports.get(&port);
+        member.is_some_and(|member| facts.name(*member) == culprit.name)
+            && !failed.ports.contains(&port)
+    };
+    let by = |by: Use| facts.taken.iter().find(|it| it.by == by && its(it.port)).map(|it| it.port);
+    if let Some(port) = by(Use::Listens) {
+        return Some(format!("Somebody still listens at its port {port}."));
+    }
+    let port = by(Use::Lingers)?;
+    Some(format!(
+        "The kernel remembers connections at its port {port} for a minute (TIME_WAIT); who sets SO_REUSEADDR \
+         can listen there all the same."
+    ))
 }
 
 const PORT_FIX: &str =
@@ -173,12 +202,11 @@ pub(super) fn late(facts: &Facts<'_>) -> Found {
     let culprit = struck.report.as_ref().and_then(ended_by_itself);
     let (who, did) = match (&culprit, ending.way) {
         (_, Way::NotHealthyInTime) | (None, _) => {
-            let main = launch.members.first().map_or("main", |it| it.name.as_str());
-            (main.to_owned(), "does not become healthy".to_owned())
+            (facts.name(MemberId::MAIN).to_owned(), "does not become healthy".to_owned())
         }
         (Some(row), _) => (row.name.clone(), did(row)),
     };
-    if let Some(trouble) = &facts.port_trouble {
+    if let Some(trouble) = port_trouble(facts) {
         let cause = format!("{who} {did}. {trouble}");
         return ("its port is still bound".to_owned(), problem("port_taken", cause, PORT_FIX));
     }
@@ -197,7 +225,7 @@ pub(super) fn late(facts: &Facts<'_>) -> Found {
 pub(super) fn not_back(facts: &Facts<'_>) -> Found {
     let what =
         facts.returned.map_or("it is not healthy in time".to_owned(), |it| why_ended(facts, it));
-    if let Some(trouble) = &facts.port_trouble {
+    if let Some(trouble) = port_trouble(facts) {
         let cause = format!("The next group did not become healthy: {what}. {trouble}");
         return ("its port is still bound".to_owned(), problem("port_taken", cause, PORT_FIX));
     }
@@ -237,7 +265,7 @@ pub(super) fn too_slow(facts: &Facts<'_>, took: Duration) -> Found {
 
 /// A stop request that looks like a crash.
 pub(super) fn exit_code(facts: &Facts<'_>, exit: u8) -> Found {
-    let main = facts.launch.members.first().map_or("main", |it| it.name.as_str());
+    let main = facts.name(MemberId::MAIN);
     let note = format!("{main} exits with {exit} when it is asked to stop");
     let own = facts.launch.members.first().and_then(|main| main.stop_signal);
     let signal = own.or(facts.strike.signal(facts.launch)).unwrap_or(Signal::TERM);
@@ -250,7 +278,7 @@ pub(super) fn exit_code(facts: &Facts<'_>, exit: u8) -> Found {
 /// A member that SIGTERM does not end, as its spec says.
 pub(super) fn another_signal(facts: &Facts<'_>, member: MemberId) -> Found {
     let found = facts.launch.members.get(member.index());
-    let name = found.map_or("?", |it| it.name.as_str());
+    let name = facts.name(member);
     let signal = found.and_then(|it| it.stop_signal).unwrap_or(Signal::TERM);
     let cause = format!("{name} does not end on SIGTERM; its stop_signal is {signal}.");
     let fix =
@@ -300,7 +328,7 @@ pub(super) fn not_recreated(facts: &Facts<'_>) -> Found {
         "{name}'s end gives exit code 0: Docker's on-failure and Kubernetes' OnFailure take that for success \
          and start nothing again."
     );
-    let is_main = facts.launch.members.first().is_some_and(|main| main.name == name);
+    let is_main = facts.name(MemberId::MAIN) == name;
     let key = if is_main { "main_success" } else { "sidecar_success" };
     let fix = format!("Set exit_codes.{key} to 69, unless the end of {name} is a success.");
     ("exit 0: not every policy recreates it".to_owned(), problem("looks_like_success", cause, fix))
@@ -326,9 +354,8 @@ pub(super) fn survivors(facts: &Facts<'_>) -> Found {
 
 /// Nobody asks main anything that a frozen one could not answer.
 pub(super) fn frozen(facts: &Facts<'_>) -> Found {
-    let main = facts.launch.members.first();
-    let name = main.map_or("main", |it| it.name.as_str());
-    let (check, why) = match main.and_then(|main| main.health_check.as_ref()) {
+    let name = facts.name(MemberId::MAIN);
+    let (check, why) = match check::of_main(facts.launch) {
         Some(_) => ("a port check", "the kernel takes connections for a frozen process too"),
         None => ("a process check", "a frozen process has not ended"),
     };
@@ -338,14 +365,14 @@ pub(super) fn frozen(facts: &Facts<'_>) -> Found {
 }
 
 pub(super) fn children_answer(facts: &Facts<'_>) -> Found {
-    let name = facts.launch.members.first().map_or("main", |it| it.name.as_str());
+    let name = facts.name(MemberId::MAIN);
     let cause = format!("{name} was frozen, and what it has started answers its health check.");
     let fix = "That may be as it should be: the work goes on. Else ask for something that only it can answer.";
     ("its children answer for it".to_owned(), problem("children_answer", cause, fix))
 }
 
 pub(super) fn somebody_answers(facts: &Facts<'_>) -> Found {
-    let name = facts.launch.members.first().map_or("main", |it| it.name.as_str());
+    let name = facts.name(MemberId::MAIN);
     let cause =
         format!("{name} was frozen, and its health check still passes: somebody else answers.");
     let fix = "Let the health_check ask the port at which the main process itself answers.";

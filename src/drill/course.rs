@@ -25,7 +25,7 @@ enum State {
     Empty,
     /// A group is to become healthy by then.
     Opening { purpose: Purpose, by: Moment },
-    /// Every member runs since then, and nobody asks it for more; until then it must stay so.
+    /// It is healthy since then, and until then it must stay so.
     Settling { purpose: Purpose, since: Moment, until: Moment },
     /// It ends before it is healthy; if it is there then it is killed.
     Failing { purpose: Purpose, by: Moment },
@@ -94,8 +94,7 @@ impl Course {
             State::Opening { purpose: Purpose::Back, .. } => Doing::ComingBack,
             State::Opening { .. } | State::Empty => Doing::Starting,
             State::Settling { .. } => Doing::Settling,
-            State::Failing { .. } => Doing::Ending,
-            State::Struck { .. } | State::Open => Doing::Ending,
+            State::Failing { .. } | State::Struck { .. } | State::Open => Doing::Ending,
             State::Closing { .. } => Doing::Closing,
             State::Over => return None,
         };

@@ -1,18 +1,20 @@
 //! The judgement of a strike: pure, from what is known of the groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::cause;
+use super::check::asks_over_http;
 use super::document::{Outcome, Platforms, Problem, Process, Row};
 use super::remains::Remains;
-use super::stage::asks_over_http;
 use super::step::{Back, Ending, Way};
 use super::strike::{Kind, Strike};
-use crate::core::{MemberId, Moment, Status};
+use crate::core::{MemberId, Moment, Pid};
 use crate::report::document::{MemberRow, Report, StragglerRow};
 use crate::report::millis;
 use crate::spec::{Launch, Signal, StopOrder};
+use crate::sys::family::Relative;
+use crate::sys::ports::Taken;
 
 /// So many lines of output stand below a failure.
 const OUTPUT_LINES: usize = 12;
@@ -28,12 +30,30 @@ pub(super) struct Facts<'a> {
     pub(super) returned: Option<&'a Remains>,
     /// Which member was seen to listen at which port.
     pub(super) ports: &'a BTreeMap<u16, MemberId>,
-    /// Ports that are taken now though no group is there, and how.
-    pub(super) port_trouble: Option<String>,
+    /// Ports that are taken now.
+    pub(super) taken: BTreeSet<Taken>,
     /// Why the signal could not be sent.
     pub(super) not_sent: Option<String>,
     pub(super) within: Duration,
     pub(super) replay: String,
+}
+
+impl Facts<'_> {
+    /// The group that something is wrong with.
+    pub(super) fn to_blame(&self) -> &Remains {
+        self.returned.filter(|_| self.ending.back == Back::Failed).unwrap_or(self.struck)
+    }
+
+    /// What a member is called.
+    pub(super) fn name(&self, member: MemberId) -> &str {
+        self.launch.members.get(member.index()).map_or("?", |member| member.name.as_str())
+    }
+}
+
+/// This moment of the group's clock, in milliseconds from the strike.
+fn since_struck(remains: &Remains, at_ms: f64) -> Option<f64> {
+    let (zero, struck) = (remains.zero?, remains.struck?);
+    Some(millis(zero.since_start()) + at_ms - millis(struck.since_start()))
 }
 
 /// What came of a strike.
@@ -41,16 +61,13 @@ pub(super) fn judge(facts: &Facts<'_>) -> Row {
     let Facts { launch, strike, ending, struck, .. } = facts;
     let report = struck.report.as_ref();
     let over = report.filter(|report| report.is_final);
-    let since_struck = |at_ms: f64| {
-        let (zero, struck) = (struck.zero?, struck.struck?);
-        Some(millis(zero.since_start()) + at_ms - millis(struck.since_start()))
-    };
+    let since_struck = |at_ms| since_struck(struck, at_ms).filter(|ms| *ms >= 0.0);
     let judgement = decide(facts);
     let is_bad = judgement.outcome == Outcome::Fail;
-    let to_blame = facts.returned.filter(|_| ending.back == Back::Failed).unwrap_or(struck);
     let by_moment = |at: Moment| struck.struck.map(|struck| millis(at.since(struck)));
     let ended = struck.end.filter(|_| ending.way == Way::Ended && strike.kind != Kind::Late);
-    let exit_code = struck.end.filter(|_| ending.way == Way::Ended).map(|(status, _)| code(status));
+    let exit_code =
+        struck.end.filter(|_| ending.way == Way::Ended).map(|(status, _)| status.code());
     Row {
         target: strike.target(launch),
         strike: strike.kind.name().to_owned(),
@@ -84,7 +101,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Row {
         }),
         survivors: struck.survivors.iter().map(survivor).collect(),
         platforms: exit_code.map(|code| platforms(code, strike.kind)),
-        output: if is_bad { to_blame.last_lines(launch, OUTPUT_LINES) } else { Vec::new() },
+        output: if is_bad { facts.to_blame().last_lines(launch, OUTPUT_LINES) } else { Vec::new() },
         report: struck.report.clone(),
     }
 }
@@ -159,7 +176,7 @@ fn decide(facts: &Facts<'_>) -> Judgement {
             if strike.kind == Kind::Supervisor && !struck.survivors.is_empty() {
                 return Judgement::finding(cause::survivors(facts));
             }
-            let exit = struck.end.map_or(0, |(status, _)| code(status));
+            let exit = struck.end.map_or(0, |(status, _)| status.code());
             if strike.kind != Kind::Platform && exit == 0 {
                 return Judgement::finding(cause::not_recreated(facts));
             }
@@ -198,7 +215,7 @@ fn teardown_problem(facts: &Facts<'_>) -> Option<(String, Problem)> {
     if took > *within {
         return Some(cause::too_slow(facts, took));
     }
-    let exit = code(status);
+    let exit = status.code();
     if strike.kind == Kind::Platform && !stops_well(launch, facts.strike, exit) {
         return Some(cause::exit_code(facts, exit));
     }
@@ -218,6 +235,10 @@ fn is_its_doing(facts: &Facts<'_>) -> bool {
     let Some(verdict) = struck.report.as_ref().and_then(|report| report.verdict.as_ref()) else {
         return true;
     };
+    // It may have ended by itself, just before.
+    if since_struck(struck, verdict.at_ms).is_some_and(|ms| ms < 0.0) {
+        return false;
+    }
     match strike.kind {
         Kind::Kill | Kind::Term => {
             verdict.culprit.as_deref() == Some(strike.target(launch).as_str())
@@ -270,7 +291,7 @@ fn forced(report: &Report) -> Vec<String> {
 }
 
 fn straggler(remains: &Remains, row: &StragglerRow) -> Process {
-    let seen = remains.seen.get(&crate::core::Pid(row.pid));
+    let seen = remains.seen.get(&Pid(row.pid));
     Process {
         pid: row.pid,
         command: seen.map_or(row.name.clone(), |seen| seen.command.clone()),
@@ -279,7 +300,7 @@ fn straggler(remains: &Remains, row: &StragglerRow) -> Process {
     }
 }
 
-fn survivor(seen: &crate::sys::family::Relative) -> Process {
+fn survivor(seen: &Relative) -> Process {
     Process { pid: seen.inner.0, command: seen.command.clone(), member: None, forced: true }
 }
 
@@ -292,13 +313,6 @@ fn left_behind(remains: &Remains) -> String {
         [] => String::new(),
         [one] => format!("left {one:?}, which ended"),
         [one, others @ ..] => format!("left {one:?} and {} more, which ended", others.len()),
-    }
-}
-
-pub(super) fn code(status: Status) -> u8 {
-    match status {
-        Status::Exited(code) => code,
-        Status::Killed(signal) => signal.shell_code(),
     }
 }
 

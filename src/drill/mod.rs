@@ -3,11 +3,12 @@
 //! Each group is a copy of this process that runs as `fateshare run` would, in a PID namespace of its own
 //! where the system allows that. [`course`] decides what comes next, from events alone; [`stage`] starts
 //! groups, strikes, and looks; [`judge`] makes a verdict of what they told and what was seen, [`cause`]
-//! names the reason. [`document`] is what is found, all else ([`table`], [`junit`], [`annotations`]) is
-//! made from it.
+//! names the reason. [`document`] is what is found, all else ([`table`], [`page`], [`junit`],
+//! [`annotations`], [`compare`]) is made from it.
 
 pub mod annotations;
 mod cause;
+mod check;
 pub mod compare;
 mod course;
 #[cfg(test)]
@@ -27,7 +28,7 @@ pub mod table;
 
 pub use replay::replay;
 pub use secrets::{Secrets, variables};
-pub use strike::{Choice, HELD_BACK, Kind, Strike};
+pub use strike::{Choice, Kind};
 
 use std::collections::VecDeque;
 use std::io;
@@ -39,16 +40,16 @@ use crate::core::{self, JobControl, Moment, Stopped, timestamp};
 use crate::report::millis;
 use crate::run::{self, Settings};
 use crate::spec::{Launch, Signal};
-use crate::sys::ports::{self, Use};
 use crate::sys::terminal::Session;
-use crate::sys::{clock, process, wait_signal};
+use crate::sys::{clock, ports, process, wait_signal};
 use course::Course;
 use document::{Drill, FORM};
 use judge::Facts;
 use live::Live;
 use remains::Remains;
 use stage::Stage;
-use step::{Action, Back, Doing, Ending, Event, Rules, Way};
+use step::{Action, Doing, Ending, Event, Rules, Way};
+use strike::Strike;
 use table::{Look, Table};
 
 /// What is wanted of a drill.
@@ -58,7 +59,8 @@ pub struct Wanted {
     pub choice: Choice,
     /// So long everything may take to be gone.
     pub within: Duration,
-    /// So long a group without a health check is watched before it is called healthy.
+    /// So long a group without a health check must run to be called healthy, and one with a check for a
+    /// quarter of it.
     pub settle: Duration,
     /// The command line that makes this drill, as words for a shell, without what chooses strikes and
     /// looks.
@@ -98,7 +100,7 @@ pub fn run(
     }
     let mut remarks = Vec::new();
     let is_frozen = strikes.iter().any(|strike| strike.kind == Kind::Freeze);
-    if is_frozen && stage::is_asked_slowly(launch) {
+    if is_frozen && check::is_asked_slowly(launch) {
         remarks.push("for freeze the health_check's interval is 1s".to_owned());
     }
     let names: Vec<(String, String)> =
@@ -110,11 +112,10 @@ pub fn run(
     for line in warnings.iter().chain(&remarks) {
         live.say(line);
     }
-    let check = launch.members.first().and_then(|main| main.health_check.as_ref());
     let rules = Rules {
         strikes: strikes.clone(),
-        start_timeout: check.map(|check| check.start_timeout),
-        notice: stage::notice(launch).unwrap_or(wanted.settle),
+        start_timeout: check::of_main(launch).map(|check| check.start_timeout),
+        notice: check::notice(launch).unwrap_or(wanted.settle),
         settle: wanted.settle,
         within: wanted.within,
         grace: launch.grace_period,
@@ -293,11 +294,6 @@ impl Shell<'_> {
         let now = self.stage.living.as_ref().map(|living| living.left.clone());
         let untouched = ending.way == Way::NotStruck;
         let struck = struck.or(now).filter(|_| !untouched).unwrap_or_default();
-        let failed = if ending.back == Back::Failed {
-            returned.as_ref().unwrap_or(&struck)
-        } else {
-            &struck
-        };
         let facts = Facts {
             launch: self.launch,
             strike,
@@ -305,7 +301,7 @@ impl Shell<'_> {
             struck: &struck,
             returned: returned.as_ref(),
             ports: &self.stage.ports,
-            port_trouble: self.port_trouble(failed),
+            taken: ports::taken(),
             not_sent: self.not_sent.take(),
             within: self.wanted.within,
             replay: self.replay(strike),
@@ -313,34 +309,6 @@ impl Shell<'_> {
         let row = judge::judge(&facts);
         self.live.row(&row);
         self.drill.strikes.push(row);
-    }
-
-    /// Whether whoever ended first found the port taken at which it listened in another group: it says so, it
-    /// did not come to listen this time, and the port is taken.
-    fn port_trouble(&self, failed: &Remains) -> Option<String> {
-        const SAID: [&str; 3] = ["address already in use", "eaddrinuse", "address in use"];
-        failed.end?;
-        let verdict = failed.report.as_ref()?.verdict.as_ref()?;
-        let culprit = verdict.culprit.as_ref().filter(|_| verdict.cause == "member_ended")?;
-        let output = failed.output().to_lowercase();
-        if !SAID.iter().any(|words| output.contains(words)) {
-            return None;
-        }
-        let its = |port: u16| {
-            let member =
-                self.stage.ports.get(&port).and_then(|it| self.launch.members.get(it.index()));
-            member.is_some_and(|member| member.name == *culprit) && !failed.ports.contains(&port)
-        };
-        let taken = ports::taken();
-        let by = |by: Use| taken.iter().find(|it| it.by == by && its(it.port)).map(|it| it.port);
-        if let Some(port) = by(Use::Listens) {
-            return Some(format!("Somebody still listens at its port {port}."));
-        }
-        let port = by(Use::Lingers)?;
-        Some(format!(
-            "The kernel remembers connections at its port {port} for a minute (TIME_WAIT); who sets SO_REUSEADDR \
-             can listen there all the same."
-        ))
     }
 
     /// The command that makes this strike again.

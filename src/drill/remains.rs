@@ -33,8 +33,6 @@ pub(super) struct Remains {
     pub(super) survivors: Vec<Relative>,
     /// The last of what it has written, and of what fateshare has said.
     pub(super) output: Vec<u8>,
-    /// When it is to be over, once that is decided.
-    pub(super) deadline: Option<Moment>,
 }
 
 impl Remains {

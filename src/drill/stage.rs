@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
+use super::check;
 use super::remains::Remains;
 use super::secrets::Secrets;
 use super::step::{Event, Setup};
 use super::strike::{HELD_BACK, Kind, Strike};
 use crate::core::{HeldBack, MemberId, Moment, OWN_FAILURE, Pid, Target};
+use crate::local::copies;
 use crate::report::event;
 use crate::report::ledger::{Line, take_lines};
 use crate::run::{self, Settings};
-use crate::spec::{CheckKind, Launch, Signal};
+use crate::spec::{Launch, Signal};
 use crate::sys::apart::{self, Place, Refused};
 use crate::sys::family::{self, Relative};
 use crate::sys::ledger::Ledger;
@@ -34,11 +36,8 @@ const MOST_PIECES: usize = 64;
 /// Behind a verdict its processes are looked at so much later, and so long before SIGKILL.
 const LOOK_AFTER: Duration = Duration::from_millis(50);
 const LOOK_BEFORE: Duration = Duration::from_millis(300);
-/// What a killed fateshare has left is given so long to be taken along, and then to be killed.
+/// What a killed fateshare has left is given so long to be taken along.
 const TAKEN_ALONG: Duration = Duration::from_millis(300);
-const SWEEP: Duration = Duration::from_millis(500);
-/// A frozen main is to be noticed by then.
-const QUICK: Duration = Duration::from_secs(1);
 
 /// A group that lives.
 pub(super) struct Living {
@@ -99,7 +98,7 @@ impl<'a> Stage<'a> {
         let ours = RefCell::new(Some(ours));
         let mut launch = self.launch.clone();
         if setup.quick {
-            ask_quickly(&mut launch);
+            check::ask_quickly(&mut launch);
         }
         let mut settings = self.settings.clone();
         settings.outside.ledger = Some(ledger.clone());
@@ -112,14 +111,14 @@ impl<'a> Stage<'a> {
         let started = match apart::start(self.place, |_| {}, work) {
             Err(refused) if self.is_apart() => {
                 self.refused = Some(refused.to_string());
-                refused.copy.into_iter().for_each(reap_until);
+                refused.copy.into_iter().for_each(copies::reap_refused);
                 self.place = Place::Here;
                 apart::start(self.place, |_| {}, work)
             }
             started => started,
         };
         let copy = started.map_err(|refused: Refused| {
-            refused.copy.into_iter().for_each(reap_until);
+            refused.copy.into_iter().for_each(copies::reap_refused);
             anyhow!("cannot start a group: {refused}")
         })?;
         let output = ours.take().context("the members' output")?;
@@ -242,11 +241,10 @@ impl<'a> Stage<'a> {
             return Vec::new();
         }
         let begin = clock::monotonic();
-        let after = || clock::monotonic().saturating_sub(begin);
         let left = || descendants::children_since(self.since);
-        while !left().is_empty() && after() < TAKEN_ALONG {
+        while !left().is_empty() && clock::monotonic().saturating_sub(begin) < TAKEN_ALONG {
             clock::nap();
-            while let Ok(Reaped::Child(..)) = reap() {}
+            copies::reap_all();
         }
         let mut survivors = Vec::new();
         for pid in left() {
@@ -256,14 +254,7 @@ impl<'a> Stage<'a> {
         for survivor in &mut survivors {
             survivor.command = self.secrets.masked(&survivor.command);
         }
-        while !left().is_empty() && after() < TAKEN_ALONG + SWEEP {
-            for pid in left() {
-                // Who may not be signalled is left to the kernel.
-                let _ = kill::leader(pid, Target::Leader, Signal::KILL);
-            }
-            clock::nap();
-            while let Ok(Reaped::Child(..)) = reap() {}
-        }
+        copies::sweep(self.since);
         survivors
     }
 }
@@ -291,10 +282,8 @@ impl Living {
                 None
             }
             "verdict" => {
-                let deadline = now.plus(launch.grace_period);
                 let before = launch.grace_period.saturating_sub(LOOK_BEFORE);
                 self.looks.extend([now.plus(LOOK_AFTER), now.plus(before)]);
-                self.left.deadline = Some(deadline);
                 Some(Event::Verdict)
             }
             _ => None,
@@ -337,44 +326,6 @@ fn live(launch: &Launch, settings: &Settings, output: &std::os::fd::OwnedFd) -> 
             // Whoever reads our output sees it.
             let _ = writeln!(io::stderr(), "fateshare: {error:#}");
             OWN_FAILURE
-        }
-    }
-}
-
-/// A check whose interval is longer would need as long to notice that main is frozen.
-fn ask_quickly(launch: &mut Launch) {
-    if let Some(check) = launch.members.first_mut().and_then(|main| main.health_check.as_mut()) {
-        check.interval = check.interval.min(QUICK);
-    }
-}
-
-/// Whether that changes anything.
-pub(super) fn is_asked_slowly(launch: &Launch) -> bool {
-    let check = launch.members.first().and_then(|main| main.health_check.as_ref());
-    check.is_some_and(|check| check.interval > QUICK)
-}
-
-/// How long a frozen main can go unnoticed by its check; `None` if nobody asks it.
-pub(super) fn notice(launch: &Launch) -> Option<Duration> {
-    let check = launch.members.first().and_then(|main| main.health_check.as_ref())?;
-    Some(check.interval.min(QUICK) + check.timeout + QUICK)
-}
-
-/// Whether main is asked over HTTP, which only a program that runs can answer.
-pub(super) fn asks_over_http(launch: &Launch) -> bool {
-    let check = launch.members.first().and_then(|main| main.health_check.as_ref());
-    check.is_some_and(|check| matches!(check.kind, CheckKind::Http(_)))
-}
-
-/// A copy that could not begin ends by itself, and is not to be left to others.
-fn reap_until(copy: Pid) {
-    let begin = clock::monotonic();
-    while clock::monotonic().saturating_sub(begin) < SWEEP {
-        match reap() {
-            Ok(Reaped::Child(pid, ..)) if pid == copy => return,
-            Ok(Reaped::NoChildren) | Err(_) => return,
-            Ok(Reaped::Child(..)) => {}
-            Ok(Reaped::NoneEnded) => clock::nap(),
         }
     }
 }

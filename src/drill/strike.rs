@@ -6,7 +6,7 @@ use crate::core::MemberId;
 use crate::spec::{Launch, Signal};
 
 /// So long a late member is held back.
-pub const HELD_BACK: Duration = Duration::from_secs(3);
+pub(super) const HELD_BACK: Duration = Duration::from_secs(3);
 
 /// One way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

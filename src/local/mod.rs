@@ -5,6 +5,7 @@
 //! without us. We wait for its end and for signals, which we pass on; [`platform`] decides, from events
 //! alone, what follows.
 
+pub mod copies;
 mod outcome;
 mod platform;
 #[cfg(test)]
@@ -18,15 +19,13 @@ use anyhow::{Context, Result, anyhow};
 
 pub use platform::Recreation;
 
-use crate::core::{
-    Instance, JobControl, Moment, OWN_FAILURE, Pid, Sender, Status, Stopped, Target,
-};
+use crate::core::{Instance, JobControl, Moment, OWN_FAILURE, Pid, Sender, Status, Stopped};
 use crate::run::{self, Settings};
 use crate::spec::{Launch, Signal};
 use crate::sys::apart::{self, Place};
 use crate::sys::reap::{Reaped, reap};
 use crate::sys::terminal::{Session, Terminal};
-use crate::sys::{clock, descendants, kill, process, wait_signal};
+use crate::sys::{clock, process, wait_signal};
 use crate::voice::Aside;
 use platform::{Action, Event, Group, Platform};
 
@@ -38,9 +37,6 @@ pub struct Wanted {
     /// Whether each has a PID namespace of its own.
     pub apart: bool,
 }
-
-/// After a group whose PID 1 was killed so long is waited for what it has left.
-const SWEEP: Duration = Duration::from_millis(500);
 
 /// Runs one group after the other, and gives the exit code of the last. All signals must be blocked.
 /// Fails only before anything was started.
@@ -148,7 +144,7 @@ impl Outer<'_> {
                 Err(error) => {
                     // Without its end there is no next one.
                     self.aside.say(&format!("cannot reap children: {error}"));
-                    self.sweep();
+                    copies::sweep(self.since);
                     return Ok(OWN_FAILURE);
                 }
             }
@@ -182,7 +178,7 @@ impl Outer<'_> {
         match apart::start(self.place, ready, work) {
             Ok(pid) => Ok(Living { pid, outcome: reader }),
             Err(refused) => {
-                refused.copy.into_iter().for_each(reap_the_copy);
+                refused.copy.into_iter().for_each(copies::reap_refused);
                 let option = if self.place == Place::Here { "--recreate" } else { "--pid1" };
                 Err(anyhow!("{option}: {refused}"))
             }
@@ -271,7 +267,7 @@ impl Outer<'_> {
                 let _ = terminal.take_back(Some(pid));
             }
             if matches!(status, Status::Killed(_)) {
-                self.sweep();
+                copies::sweep(self.since);
             }
             actions.extend(self.look_at_terminal(platform));
             let outcome = outcome::read(living.outcome);
@@ -279,37 +275,5 @@ impl Outer<'_> {
             actions.extend(platform.step(self.now(), Event::Ended(group)));
         }
         Ok(actions)
-    }
-
-    /// A group whose fateshare was killed leaves what its members had started: a container would take
-    /// that along. It has come to us by now, or does when what is above it dies; what was there before
-    /// us stays.
-    fn sweep(&self) {
-        let begin = clock::monotonic();
-        while clock::monotonic().saturating_sub(begin) < SWEEP {
-            let left = descendants::children_since(self.since);
-            if left.is_empty() {
-                return;
-            }
-            for pid in left {
-                // Who may not be signalled is left to the kernel.
-                let _ = kill::leader(pid, Target::Leader, Signal::KILL);
-            }
-            clock::nap();
-            while let Ok(Reaped::Child(..)) = reap() {}
-        }
-    }
-}
-
-/// A copy that could not begin ends by itself, and is not to be left to others.
-fn reap_the_copy(copy: Pid) {
-    let begin = clock::monotonic();
-    while clock::monotonic().saturating_sub(begin) < SWEEP {
-        match reap() {
-            Ok(Reaped::Child(pid, ..)) if pid == copy => return,
-            Ok(Reaped::NoChildren) | Err(_) => return,
-            Ok(Reaped::Child(..)) => {}
-            Ok(Reaped::NoneEnded) => clock::nap(),
-        }
     }
 }

@@ -20,12 +20,8 @@ pub struct Relative {
     pub inner: Pid,
     /// Its parent.
     pub parent: Pid,
-    /// Its process group.
-    pub group: Pid,
     /// Its session.
     pub session: Pid,
-    /// Its state: `R`, `S`, `D`, `T`, `Z`...
-    pub state: u8,
     /// Its name.
     pub name: String,
     /// Its command line, on one line; its name where that cannot be read.
@@ -95,9 +91,7 @@ fn look(pid: Pid, depth: usize) -> Option<Relative> {
         key: stat.key,
         inner: inner.map_or(pid, Pid),
         parent: stat.parent,
-        group: stat.group,
         session: stat.session,
-        state: stat.state,
         command: command(pid).unwrap_or_else(|| stat.name.clone()),
         name: stat.name,
         program,

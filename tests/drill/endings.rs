@@ -77,17 +77,21 @@ fn killed_where_there_are_no_namespaces() {
 
 #[test]
 fn interrupted_twice_kills_at_once() {
-    let spec = STUBBORN.replace("200ms", "60s");
+    let spec = STUBBORN.replace("200ms", "300s").replace("'-', web", "log, web");
     let mut setting = Setting::new(&spec);
-    setting.fixture().arguments(&["--settle", "50ms", "--strike", "platform"]);
+    setting.fixture().arguments(&["--settle", "60s", "--strike", "platform"]);
+    let log = setting.dir().join("log");
     let going = setting.start();
-    std::thread::sleep(Duration::from_secs(1));
+    let says = |words: &str| {
+        let said = || std::fs::read_to_string(&log).is_ok_and(|text| text.contains(words));
+        poll(LIMIT, || said().then_some(())).expect("it says so");
+    };
+    says("web: started");
     going.send(Signal::SIGINT);
-    std::thread::sleep(Duration::from_millis(300));
+    says("web: got SIGTERM");
     going.send(Signal::SIGINT);
-    let begun = std::time::Instant::now();
-    going.wait_without_files().code(125);
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    // The grace period alone is longer than the harness waits.
+    going.wait().code(125);
 }
 
 #[test]
@@ -132,6 +136,7 @@ fn floods_are_read_and_thrown_away() {
     let mut setting = Setting::new(spec);
     setting.arguments(&["--settle", "1s", "--strike", "kill", "--strike", "platform"]);
     let going = setting.start();
+    // So long it is flooded: there is nothing to wait for.
     std::thread::sleep(Duration::from_millis(2_500));
     let status = std::fs::read_to_string(format!("/proc/{}/status", going.pid())).expect("it runs");
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");

@@ -20,6 +20,11 @@ use crate::support::{LIMIT, Terminal, fateshare, fixture, poll};
 /// What everything that a drill starts has in its environment.
 const MARK: &str = "FATESHARE_DRILL_TEST";
 
+/// A main process and a sidecar that behave.
+pub(crate) const GOOD: &str = "main: {name: web, command: [./fixture, '-', web, 'exit-on=SIGTERM:0', wait]}\n\
+    sidecars:\n- {name: config-server, command: [./fixture, '-', it, 'exit-on=SIGTERM:0', wait]}\n\
+    exit_codes: {main_success: 69}\n";
+
 /// Whether groups have PID namespaces of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {

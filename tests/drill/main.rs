@@ -10,6 +10,7 @@
 mod support;
 
 mod endings;
+mod evidence;
 mod faults;
 mod findings;
 mod harness;

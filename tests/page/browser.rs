@@ -53,7 +53,7 @@ pub(super) const PALE: &str = r"(() => {
 })()";
 
 /// What reaches beyond the edges of a screen so wide. (A phone's own width grows with what is on it.)
-pub(super) const BEYOND: &str = r"(screen => {
+const BEYOND: &str = r"(screen => {
   const root = document.documentElement, beyond = [];
   if (root.scrollWidth > screen) beyond.push(`the page: ${root.scrollWidth} of ${screen}`);
   for (const element of document.querySelectorAll('body *:not(svg *):not(thead, thead *)')) {
@@ -81,6 +81,16 @@ const BARS: &str = r"[...document.querySelectorAll('.picture .row:not(.top, .axi
   };
 })";
 
+/// Nothing reaches beyond the screen, and nothing is too pale.
+pub(super) fn can_be_read(browser: &mut Browser, name: &str, (width, scheme): (u32, &str)) {
+    browser.look(width, "screen", scheme);
+    let beyond = browser.ask(&format!("{BEYOND}({width})"));
+    assert_eq!(beyond, json!([]), "{name}: {width}, {scheme}");
+    let judged = browser.ask(PALE);
+    assert!(judged["seen"].as_u64() > Some(50), "{name}: {judged}");
+    assert_eq!(judged["pale"], json!([]), "{name}: {width}, {scheme}");
+}
+
 fn some_reports() -> [(&'static str, Report); 5] {
     [
         ("full", reports::full()),
@@ -99,12 +109,7 @@ fn it_can_be_read_on_every_screen() {
         for width in [WIDE, PHONE] {
             let mut grounds = Vec::new();
             for scheme in ["light", "dark"] {
-                browser.look(width, "screen", scheme);
-                let beyond = browser.ask(&format!("{BEYOND}({width})"));
-                assert_eq!(beyond, json!([]), "{name}: {width}, {scheme}");
-                let judged = browser.ask(PALE);
-                assert!(judged["seen"].as_u64() > Some(50), "{name}: {judged}");
-                assert_eq!(judged["pale"], json!([]), "{name}: {width}, {scheme}");
+                can_be_read(&mut browser, name, (width, scheme));
                 grounds.push(browser.ask("getComputedStyle(document.body).backgroundColor"));
             }
             assert_ne!(grounds[0], grounds[1], "{name}: light and dark");

@@ -4,7 +4,7 @@ use fateshare::drill::document::{Drill, Outcome, Platforms, Problem, Process, Ro
 use fateshare::drill::page::page;
 use serde_json::json;
 
-use super::browser::{BEYOND, PALE, PHONE, WIDE};
+use super::browser::{PALE, PHONE, WIDE, can_be_read};
 use super::chromium::Browser;
 use super::reports::{self, EVIL};
 use super::text::parse;
@@ -148,12 +148,7 @@ fn it_can_be_read_on_every_screen() {
         browser.open(&page(&drill(name, text), Some(&former(name, text))));
         for width in [WIDE, PHONE] {
             for scheme in ["light", "dark"] {
-                browser.look(width, "screen", scheme);
-                let beyond = browser.ask(&format!("{BEYOND}({width})"));
-                assert_eq!(beyond, json!([]), "{name}: {width}, {scheme}");
-                let judged = browser.ask(PALE);
-                assert!(judged["seen"].as_u64() > Some(50), "{name}: {judged}");
-                assert_eq!(judged["pale"], json!([]), "{name}: {width}, {scheme}");
+                can_be_read(&mut browser, name, (width, scheme));
             }
         }
         browser.look(WIDE, "print", "dark");

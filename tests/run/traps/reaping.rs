@@ -88,7 +88,8 @@ fn wrong_status_decoding(mode: Mode) {
 #[test]
 fn two_waiters_race() {
     nowhere(&["waitid", "WEXITED"], &["src/sys/reap.rs"]);
-    let callers = ["src/run/arrivals.rs", "src/local/mod.rs", "src/drill/stage.rs"];
+    let callers =
+        ["src/run/arrivals.rs", "src/local/mod.rs", "src/local/copies.rs", "src/drill/stage.rs"];
     nowhere(&["match reap()", "= reap()", "use crate::sys::reap::{"], &callers);
     nowhere(
         &["wait4", "waitpid", "wait3", "tokio::process", "process::Command", "process::Child"],
