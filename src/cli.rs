@@ -278,7 +278,8 @@ pub struct Drill {
         long,
         value_name = "DURATION",
         default_value = "1s",
-        help = "So long a group whose main process has no health_check must run to count as healthy"
+        help = "So long all members must run for a group to count as healthy; a quarter of it where the main \
+                process has a health_check, which has to pass"
     )]
     pub settle: String,
 
