@@ -130,11 +130,19 @@ fn relay(
             *rest = &rest[size..];
             !rest.is_empty()
         });
-        // Everything is read, however the reader feels.
-        while lane.relay() || lane.push_all() == Written::Stalled {}
+        // Everything is read, however the reader feels: a round may end early because it stalls, and
+        // the next push find that it does not any more.
+        while lane.push_all() == Written::Stalled || lane.relay() || has_unread(&outputs) {}
     }
     while lane.drain() == Written::Stalled {}
     (lane, counters, inbox)
+}
+
+/// Whether a member's pipe holds something that nobody has read.
+fn has_unread(outputs: &Outputs) -> bool {
+    let mut ready = Vec::new();
+    outputs.readable(&mut ready).expect("a set of outputs");
+    !ready.is_empty()
 }
 
 /// The lines of a stream, as the rules say; long ones in parts.
