@@ -62,7 +62,8 @@ fn sidecars() -> Vec<Model> {
 /// Visits every state that can be reached; returns how many, and how many moves led there.
 fn explore(models: Vec<Model>, offered: Offered, counts: &mut Counts) -> (u64, u64) {
     let first = World::new(models, offered);
-    let mut seen = HashSet::from([first.fingerprint()]);
+    let mut seen: HashSet<u64, foldhash::fast::FixedState> =
+        HashSet::from_iter([first.fingerprint()]);
     let mut open = vec![first];
     let (mut moves, mut ends) = (0, 0);
     while let Some(world) = open.pop() {
