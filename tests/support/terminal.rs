@@ -80,6 +80,16 @@ impl Terminal {
         String::from_utf8_lossy(&shown).replace('\r', "")
     }
 
+    /// Everything that was written to it so far, also what was still on its way: what stands before a mark
+    /// of ours.
+    #[track_caller]
+    pub(crate) fn all_shown(&self) -> String {
+        const MARK: &str = "\u{1e}";
+        (&self.slave).write_all(MARK.as_bytes()).expect("it takes what is written");
+        let all = poll(LIMIT, || self.shown().split_once(MARK).map(|(all, _)| all.to_owned()));
+        all.expect("the mark is shown")
+    }
+
     /// Waits until this is shown, after all that was waited for before.
     #[track_caller]
     pub(crate) fn wait_shown(&mut self, text: &str) {

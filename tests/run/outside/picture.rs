@@ -25,7 +25,7 @@ fn crash(group: Group) -> (String, Option<Said>) {
     let path = group.dir().join("report.json");
     let drawn = path.exists().then(|| run(&["timeline", path.to_str().expect("a path")]));
     group.end_killed().code(137);
-    (terminal.shown(), drawn)
+    (terminal.all_shown(), drawn)
 }
 
 #[test]
@@ -55,7 +55,8 @@ fn what_is_no_crash_is_not_drawn_and_nothing_where_nobody_looks() {
     group.wait_started(&["web", "config-server"]);
     group.signal(Signal::SIGTERM);
     group.end_killed().code(0);
-    assert!(!terminal.shown().contains("SIGTERM +"), "{}", terminal.shown());
+    let shown = terminal.all_shown();
+    assert!(!shown.contains("SIGTERM +"), "{shown}");
 
     for (format, drawn) in [("json", false), ("cf", false), ("text", true)] {
         let (shown, _) = crash(pair().arguments(&["--log-format", format]));
