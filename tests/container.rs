@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{self, Command, Stdio};
+use std::process::{self, Command};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,6 +15,8 @@ use docker::{Engine, Said, cannot_run, wait_until};
 use fateshare::drill::document::Drill;
 
 mod docker;
+#[path = "docker/example.rs"]
+mod example;
 
 /// `docker stop` is promised to take less than a second; the rest is for slow machines.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
@@ -197,27 +199,9 @@ struct Image<'e> {
 }
 
 impl<'e> Image<'e> {
-    /// Builds the static programs, below the target folder so that the next time is quick, and the image.
     fn build(engine: &'e Engine) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("examples/sidecar-dependent-app/container/build.sh");
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
-        let context = target.join("container");
-        let built = Command::new(&script)
-            .arg(&context)
-            .env("CARGO_TARGET_DIR", &target)
-            .stdin(Stdio::null())
-            .output()
-            .expect("build.sh can be run");
-        assert!(
-            built.status.success(),
-            "build.sh failed:\n{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
-        let name = format!("fateshare-test-{}", process::id());
-        let image = Self { engine, name };
-        let context = context.to_str().expect("a UTF-8 path");
-        engine.docker(&["build", "--quiet", "--tag", &image.name, context]);
+        let image = Self { engine, name: format!("fateshare-test-{}", process::id()) };
+        engine.docker(&["build", "--quiet", "--tag", &image.name, &example::context()]);
         image
     }
 

@@ -1,10 +1,12 @@
 //! The main process: a web app that is of no use without its config server, which runs beside it as a sidecar.
 //!
-//! `/` greets, `/config` shows what the config server says.
+//! `/` greets, `/config` shows what the config server says. As `sidecar-dependent-app --job STEPS` it serves
+//! nothing: it asks the config server once a second, STEPS times, and ends.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use http::{Answer, say};
@@ -25,6 +27,36 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => serve(),
+        ["--job", steps] => {
+            job(steps.parse().map_err(|_| format!("--job {steps}: not a number"))?)
+        }
+        _ => Err("usage: sidecar-dependent-app [--job STEPS]".to_owned()),
+    }
+}
+
+/// Work that has an end. Its config server may start after it: it is asked again, so many times.
+fn job(steps: u32) -> Result<(), String> {
+    const TRIES: u32 = 50;
+    let port = http::port("CONFIG_SERVER_PORT", 8082)?;
+    for step in 1..=steps {
+        let mut tries = 0;
+        while let Err(error) = ask(port) {
+            tries += 1;
+            if tries == TRIES {
+                return Err(format!("http://localhost:{port}/config/: {error}"));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        say(&format!("app: step {step} of {steps} done"));
+        thread::sleep(Duration::from_secs(1));
+    }
+    Ok(())
+}
+
+fn serve() -> Result<(), String> {
     let port = http::port("PORT", 8080)?;
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
         .map_err(|error| format!("cannot listen on port {port}: {error}"))?;
@@ -44,6 +76,7 @@ fn answer(path: &str) -> Answer {
 
 fn config() -> Answer {
     let asked = http::port("CONFIG_SERVER_PORT", 8082).and_then(|port| {
+        say(&format!("app: asking the config server at localhost:{port}"));
         ask(port).map_err(|error| format!("http://localhost:{port}/config/: {error}"))
     });
     match asked {
@@ -64,7 +97,6 @@ fn config() -> Answer {
 /// Fetches `/config/` from this host, by address and not by name: to look up "localhost" takes /etc/hosts or
 /// a name service, and an image made from scratch need not have either.
 fn ask(port: u16) -> io::Result<Vec<u8>> {
-    say(&format!("app: asking the config server at localhost:{port}"));
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut server = TcpStream::connect_timeout(&address, PATIENCE)?;
     server.set_read_timeout(Some(PATIENCE))?;

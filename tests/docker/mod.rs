@@ -28,11 +28,13 @@ pub(crate) struct Engine {
 struct Own {
     daemon: Child,
     folder: TempDir,
-    bridge_was_there: bool,
+    /// Whether Docker's bridge on this host is ours to remove.
+    bridge: bool,
 }
 
 impl Engine {
     /// The engine that runs here, else our own; or why there is neither.
+    #[allow(dead_code, reason = "some tests take none but their own")]
     pub(crate) fn find() -> Result<Self, String> {
         let running = Self { own: None };
         let why = match running.try_docker(&["info", "--format", "{{.ServerVersion}}"]) {
@@ -43,7 +45,23 @@ impl Engine {
         if !geteuid().is_root() {
             return Err(format!("{why}; and to start one takes root"));
         }
-        Own::start().map(|own| Self { own: Some(own) })
+        Own::start(false).map(|own| Self { own: Some(own) })
+    }
+
+    /// An engine that shares nothing with others, not even the network: what it is told to be (a swarm, say)
+    /// stays with it. Its containers are reached by `docker exec` and by their processes alone.
+    #[allow(dead_code, reason = "most tests take any engine")]
+    pub(crate) fn alone() -> Result<Self, String> {
+        if !geteuid().is_root() {
+            return Err("to start an engine takes root".to_owned());
+        }
+        Own::start(true).map(|own| Self { own: Some(own) })
+    }
+
+    /// What `DOCKER_HOST` has to be for programs that ask this engine.
+    #[allow(dead_code, reason = "most tests have no such program")]
+    pub(crate) fn host(&self) -> Option<String> {
+        self.own.as_ref().map(Own::host)
     }
 
     /// Runs `docker ARGS...`, which must succeed, and returns its standard output.
@@ -102,7 +120,7 @@ pub(crate) fn cannot_run(test: &str, why: &str) {
 }
 
 impl Own {
-    fn start() -> Result<Self, String> {
+    fn start(alone: bool) -> Result<Self, String> {
         let folder = tempfile::Builder::new()
             .prefix("fateshare-docker-")
             .tempdir()
@@ -110,8 +128,14 @@ impl Own {
         let at = |name: &str| folder.path().join(name);
         let log = File::create(at("log")).map_err(|error| error.to_string())?;
         let errors = log.try_clone().map_err(|error| error.to_string())?;
-        let bridge_was_there = ip_link("show");
-        let daemon = Command::new("dockerd")
+        let bridge = !alone && !ip_link("show");
+        let mut command = Command::new(if alone { "unshare" } else { "dockerd" });
+        if alone {
+            // It finds no loopback interface that is up in a network of its own.
+            let script = "ip link set lo up && exec dockerd \"$@\"";
+            command.args(["--net", "--mount", "--propagation=slave", "sh", "-c", script, "sh"]);
+        }
+        let daemon = command
             .arg("--host")
             .arg(format!("unix://{}", at("socket").display()))
             .arg("--data-root")
@@ -127,7 +151,7 @@ impl Own {
             .stderr(errors)
             .spawn()
             .map_err(|error| format!("no Docker Engine runs, and dockerd: {error}"))?;
-        let mut own = Self { daemon, folder, bridge_was_there };
+        let mut own = Self { daemon, folder, bridge };
         let end = Instant::now() + Duration::from_secs(30);
         while Instant::now() < end && own.daemon.try_wait().is_ok_and(|ended| ended.is_none()) {
             if own.answers() {
@@ -174,7 +198,7 @@ impl Drop for Own {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        if !self.bridge_was_there {
+        if self.bridge {
             ip_link("delete");
         }
     }

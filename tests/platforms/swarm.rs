@@ -1,0 +1,164 @@
+//! `examples/swarm`, as a service of a swarm of one node.
+//!
+//! `FATESHARE_TEST_LONG=1` keeps up the load for five minutes, not for one.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::docker::{Engine, cannot_run, wait_until};
+use crate::fleet::{Fleet, Replica};
+use crate::{engine_with_image, example};
+
+const SERVICE: &str = "shop_web";
+const REPLICAS: usize = 20;
+/// Between two kills of the load.
+const PAUSE: Duration = Duration::from_millis(400);
+
+#[test]
+fn swarm_replaces_what_has_ended_and_what_is_unhealthy() {
+    let engine = match engine_with_image() {
+        Ok(engine) => engine,
+        Err(why) => {
+            return cannot_run("swarm_replaces_what_has_ended_and_what_is_unhealthy", &why);
+        }
+    };
+    engine.docker(&["swarm", "init", "--advertise-addr=127.0.0.1"]);
+    let file = example("swarm/stack.yml");
+    engine.docker(&["stack", "deploy", "--compose-file", &file, "shop"]);
+    let mut fleet = Fleet::new(&engine, &format!("com.docker.swarm.service.name={SERVICE}"));
+    let first = fleet.wait_healthy(3);
+
+    let second = a_killed_member_costs_exactly_its_container(&mut fleet, &first);
+    let third = a_rolling_update_is_orderly(&mut fleet, &second);
+    an_unhealthy_one_is_replaced(&mut fleet, &third);
+    let many = scale(&fleet, REPLICAS);
+    a_load_of_kills_ends_with_all_healthy(&mut fleet, many);
+    scaling_down_is_orderly(&mut fleet);
+    engine.docker(&["stack", "rm", "shop"]);
+    wait_until("the service to be gone", || fleet.running().is_empty());
+}
+
+fn a_killed_member_costs_exactly_its_container(
+    fleet: &mut Fleet<'_>,
+    before: &[Replica],
+) -> Vec<Replica> {
+    fleet.look_from_here();
+    let victim = &before[1];
+    assert!(fleet.signal(victim, "/config-server", Signal::SIGKILL));
+    fleet.assert_ended(&[(victim, "137")]);
+    let after = fleet.wait_healthy(3);
+    let ids: HashSet<&str> = after.iter().map(|it| it.id.as_str()).collect();
+    for replica in before {
+        assert_eq!(ids.contains(replica.id.as_str()), replica != victim, "{after:#?}");
+    }
+    wait_until("Swarm to say why", || {
+        tasks(fleet.engine).contains("Failed")
+            && tasks(fleet.engine).contains("non-zero exit (137)")
+    });
+    after
+}
+
+fn a_rolling_update_is_orderly(fleet: &mut Fleet<'_>, before: &[Replica]) -> Vec<Replica> {
+    fleet.look_from_here();
+    let update = ["service", "update", "--env-add=RELEASE=2", "--detach=false", "--quiet", SERVICE];
+    fleet.engine.docker(&update);
+    let after = fleet.wait_healthy(3);
+    let stopped: Vec<_> = before.iter().map(|it| (it, "0")).collect();
+    fleet.assert_ended(&stopped);
+    after
+}
+
+/// The config server hangs: the app is not ready, and Swarm gives up the container in an orderly way.
+fn an_unhealthy_one_is_replaced(fleet: &mut Fleet<'_>, before: &[Replica]) {
+    fleet.look_from_here();
+    let victim = before.iter().find(|it| it.name.starts_with("/shop_web.1.")).expect("the first");
+    assert!(fleet.signal(victim, "/config-server", Signal::SIGSTOP));
+    wait_until("Swarm to give it up", || fleet.running().iter().all(|it| it.id != victim.id));
+    fleet.assert_ended(&[(victim, "0")]);
+    let judged = fleet.events("health_status: unhealthy");
+    assert!(judged.iter().any(|it| it.id == victim.id), "{judged:?}");
+    // It stopped in order, so Swarm calls it complete: where replicas restart on failure only, it stays so.
+    wait_until("Swarm to call it complete", || tasks(fleet.engine).contains("web.1 Complete "));
+    fleet.wait_healthy(3);
+}
+
+fn a_load_of_kills_ends_with_all_healthy(fleet: &mut Fleet<'_>, first: Vec<Replica>) {
+    let long = std::env::var("FATESHARE_TEST_LONG").is_ok_and(|value| value == "1");
+    let end = Instant::now() + Duration::from_secs(if long { 300 } else { 60 });
+    fleet.look_from_here();
+    let mut random = Random::new();
+    let mut replicas = first;
+    let mut killed: HashSet<String> = HashSet::new();
+    while Instant::now() < end {
+        replicas.retain(|it| !killed.contains(&it.id));
+        if !replicas.is_empty() {
+            let replica = replicas.swap_remove(random.below(replicas.len()));
+            let member = ["/sidecar-dependent-app", "/config-server"][random.below(2)];
+            if fleet.signal(&replica, member, Signal::SIGKILL) {
+                killed.insert(replica.id);
+            }
+        }
+        thread::sleep(PAUSE);
+        replicas = fleet.running();
+    }
+    assert!(killed.len() > 20, "that was no load: {}", killed.len());
+    fleet.wait_healthy(REPLICAS);
+    wait_until("an end for each kill", || fleet.events("die").len() >= killed.len());
+    // Whose member was killed ended with its code; on a busy machine a probe may have come too late for another
+    // one, which then was stopped in order.
+    let mut stopped = 0;
+    for end in fleet.events("die") {
+        let code = if killed.remove(&end.id) { "137" } else { "0" };
+        stopped += usize::from(code == "0");
+        assert_eq!(end.number, code, "{end:?}");
+    }
+    assert!(killed.is_empty(), "these live on: {killed:?}");
+    let signals = fleet.events("kill");
+    assert!(signals.iter().all(|it| it.number == "15"), "SIGTERM only: {signals:?}");
+    println!("{} ends, {stopped} of them for a late probe", fleet.events("die").len());
+}
+
+fn scaling_down_is_orderly(fleet: &mut Fleet<'_>) {
+    let before = fleet.wait_healthy(REPLICAS);
+    fleet.look_from_here();
+    let after = scale(fleet, 2);
+    let stopped: Vec<_> =
+        before.iter().filter(|it| !after.contains(it)).map(|it| (it, "0")).collect();
+    assert_eq!(stopped.len(), REPLICAS - 2);
+    fleet.assert_ended(&stopped);
+}
+
+fn scale(fleet: &Fleet<'_>, replicas: usize) -> Vec<Replica> {
+    let wanted = format!("{SERVICE}={replicas}");
+    fleet.engine.docker(&["service", "scale", "--detach=true", &wanted]);
+    fleet.wait_healthy(replicas)
+}
+
+/// What Swarm says of each task.
+fn tasks(engine: &Engine) -> String {
+    engine.docker(&[
+        "service",
+        "ps",
+        "--no-trunc",
+        "--format={{.Name}} {{.CurrentState}} {{.Error}}",
+        SERVICE,
+    ])
+}
+
+/// Other members in each run: no order of kills is special.
+struct Random(RandomState, u64);
+
+impl Random {
+    fn new() -> Self {
+        Self(RandomState::new(), 0)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.1 += 1;
+        usize::try_from(self.0.hash_one(self.1) % limit as u64).expect("below the limit")
+    }
+}
