@@ -201,7 +201,7 @@ struct Image<'e> {
 impl<'e> Image<'e> {
     fn build(engine: &'e Engine) -> Self {
         let image = Self { engine, name: format!("fateshare-test-{}", process::id()) };
-        engine.docker(&["build", "--quiet", "--tag", &image.name, &example::context()]);
+        engine.docker(&["build", "--quiet", "--tag", &image.name, example::context()]);
         image
     }
 

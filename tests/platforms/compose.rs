@@ -6,13 +6,13 @@ use nix::sys::signal::Signal;
 
 use crate::docker::{Engine, cannot_run, wait_until};
 use crate::fleet::Fleet;
-use crate::{engine_with_image, example};
+use crate::{engine_with_image, file};
 
 const PROJECT: &str = "pair";
 
 fn compose(engine: &Engine, args: &[&str]) {
     let output = Command::new("docker-compose")
-        .args(["--project-name", PROJECT, "--file", &example("compose/compose.yml")])
+        .args(["--project-name", PROJECT, "--file", &file("compose/compose.yml")])
         .args(args)
         .env("DOCKER_HOST", engine.host().expect("an engine of its own"))
         .stdin(Stdio::null())

@@ -7,6 +7,10 @@ mod example;
 
 mod compose;
 mod fleet;
+mod kubelet;
+mod kubernetes;
+#[path = "../support/python.rs"]
+mod python;
 mod swarm;
 
 use std::path::Path;
@@ -17,7 +21,7 @@ use docker::Engine;
 const IMAGE: &str = "sidecar-dependent-app";
 
 /// A file of the examples.
-fn example(name: &str) -> String {
+fn file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
     path.to_str().expect("a UTF-8 path").to_owned()
 }
@@ -25,6 +29,6 @@ fn example(name: &str) -> String {
 /// An engine of its own with the image in it, or why there can be none.
 fn engine_with_image() -> Result<Engine, String> {
     let engine = Engine::alone()?;
-    engine.docker(&["build", "--quiet", "--tag", IMAGE, &example::context()]);
+    engine.docker(&["build", "--quiet", "--tag", IMAGE, example::context()]);
     Ok(engine)
 }

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 
 use crate::docker::{Engine, cannot_run, wait_until};
 use crate::fleet::{Fleet, Replica};
-use crate::{engine_with_image, example};
+use crate::{engine_with_image, file};
 
 const SERVICE: &str = "shop_web";
 const REPLICAS: usize = 20;
@@ -27,7 +27,7 @@ fn swarm_replaces_what_has_ended_and_what_is_unhealthy() {
         }
     };
     engine.docker(&["swarm", "init", "--advertise-addr=127.0.0.1"]);
-    let file = example("swarm/stack.yml");
+    let file = file("swarm/stack.yml");
     engine.docker(&["stack", "deploy", "--compose-file", &file, "shop"]);
     let mut fleet = Fleet::new(&engine, &format!("com.docker.swarm.service.name={SERVICE}"));
     let first = fleet.wait_healthy(3);
