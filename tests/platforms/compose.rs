@@ -1,4 +1,4 @@
-//! `examples/compose`, under Debian's docker-compose.
+//! `examples/compose`, under Debian's docker-compose, or Docker's plugin.
 
 use std::process::{Command, Stdio};
 
@@ -10,14 +10,27 @@ use crate::{engine_with_image, file};
 
 const PROJECT: &str = "pair";
 
+const BOTH: [&[&str]; 2] = [&["docker-compose"], &["docker", "compose"]];
+
+/// `docker-compose`, else the plugin of the same name.
+fn program() -> Option<&'static [&'static str]> {
+    let works = |it: &&'static [&'static str]| {
+        let version = Command::new(it[0]).args(&it[1..]).arg("version").output();
+        version.is_ok_and(|it| it.status.success())
+    };
+    BOTH.into_iter().find(works)
+}
+
 fn compose(engine: &Engine, args: &[&str]) {
-    let output = Command::new("docker-compose")
+    let program = program().expect("it was there before");
+    let output = Command::new(program[0])
+        .args(&program[1..])
         .args(["--project-name", PROJECT, "--file", &file("compose/compose.yml")])
         .args(args)
         .env("DOCKER_HOST", engine.host().expect("an engine of its own"))
         .stdin(Stdio::null())
         .output()
-        .expect("docker-compose");
+        .expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "docker-compose {args:?}: {said}");
 }
@@ -25,8 +38,8 @@ fn compose(engine: &Engine, args: &[&str]) {
 #[test]
 fn compose_recreates_exactly_the_container_whose_member_was_killed() {
     let test = "compose_recreates_exactly_the_container_whose_member_was_killed";
-    if let Err(error) = Command::new("docker-compose").arg("version").output() {
-        return cannot_run(test, &format!("docker-compose: {error}"));
+    if program().is_none() {
+        return cannot_run(test, "there is neither docker-compose nor docker compose");
     }
     let engine = match engine_with_image() {
         Ok(engine) => engine,
