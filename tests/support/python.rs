@@ -1,4 +1,4 @@
-//! Programs from `PyPI` that judge our files: each in a virtual environment of its own below the target folder,
+//! Programs of Python that judge our files: each in a virtual environment of its own below the target folder,
 //! made when it is first asked for.
 
 use std::fs::{self, File};
