@@ -148,3 +148,28 @@ fn tini_with_g_does_not_wait() {
     assert_eq!(seen.code, Some(143), "{seen:?}");
     assert!(!seen.output.contains("app: stopped"), "{seen:?}");
 }
+
+/// Whoever is killed before bash comes to its `wait -n` is not waited for any more.
+#[test]
+fn bash_misses_who_was_killed_before_it_waits() {
+    if !can_run("tini", "tini") || !can_run("bash", "bash") {
+        return;
+    }
+    let page = Page::read(PAGE);
+    let dockerfile = page.block("### tini and bash: before", "dockerfile");
+    let image = Image::new("tini-bash/before", &dockerfile).with_file("start.sh", |text| {
+        text.replace("wait -n\n", "until [ -e go ]; do sleep 0.01; done\necho waiting\nwait -n\n")
+    });
+    let go = image.path("go");
+    let container = image.start();
+    container
+        .wait_for(&["app: listening on port 8080", "config-server: listening on localhost:8082"]);
+    container.signal(SIDECAR, Signal::SIGKILL);
+    container.wait_for(&["./config-server"]);
+    std::fs::write(go, "").expect("the trigger");
+    container.wait_for(&["waiting"]);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(container.runs(APP) && !container.runs(SIDECAR), "{}", container.output());
+    container.stop();
+    assert_eq!(container.end().code, Some(143));
+}

@@ -65,6 +65,11 @@ impl Image {
         self
     }
 
+    /// Where a file of its folder is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// One more option, behind the first word.
     pub(crate) fn with_option(mut self, option: &str) -> Self {
         self.entrypoint.insert(1, option.to_owned());
@@ -153,6 +158,9 @@ impl Container {
             };
             assert!(poll(LIMIT, caught).is_some(), "{program} does not catch SIGTERM");
         }
+        // And whoever started them waits: a bash that has not come to its `wait -n` misses an end.
+        let asleep = || self.processes().into_iter().all(proc::sleeps).then_some(());
+        assert!(poll(LIMIT, asleep).is_some(), "somebody is busy:\n{}", self.output());
     }
 
     /// A connection to the app with half a request: it has work to finish.
