@@ -60,8 +60,8 @@ fn serve() -> Result<(), String> {
     let port = http::port("PORT", 8080)?;
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
         .map_err(|error| format!("cannot listen on port {port}: {error}"))?;
-    say(&format!("app: listening on port {port}"));
-    http::serve(vec![listener], answer).map_err(|error| error.to_string())?;
+    let greeting = format!("app: listening on port {port}");
+    http::serve(vec![listener], &greeting, answer).map_err(|error| error.to_string())?;
     say("app: stopped");
     Ok(())
 }

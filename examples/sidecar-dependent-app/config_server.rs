@@ -29,8 +29,8 @@ fn run() -> Result<(), String> {
         .map_err(|error| format!("cannot listen on 127.0.0.1:{port}: {error}"))?;
     // For clients to whom localhost is ::1. Many containers have no IPv6, and then nobody asks there.
     let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).ok();
-    say(&format!("config-server: listening on localhost:{port}"));
-    http::serve(std::iter::once(first).chain(second).collect(), answer)
+    let greeting = format!("config-server: listening on localhost:{port}");
+    http::serve(std::iter::once(first).chain(second).collect(), &greeting, answer)
         .map_err(|error| error.to_string())?;
     say("config-server: stopped");
     Ok(())

@@ -47,9 +47,15 @@ pub(crate) fn port(variable: &str, usual: u16) -> Result<u16, String> {
     }
 }
 
-/// Answers every GET until SIGTERM or SIGINT, then gives open connections a moment and returns.
-pub(crate) fn serve(listeners: Vec<TcpListener>, answer: fn(&str) -> Answer) -> io::Result<()> {
+/// Greets and answers every GET until SIGTERM or SIGINT, then gives open connections a moment and returns.
+pub(crate) fn serve(
+    listeners: Vec<TcpListener>,
+    greeting: &str,
+    answer: fn(&str) -> Answer,
+) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    // Not before: whoever reads it may send a signal at once.
+    say(greeting);
     for listener in listeners {
         thread::Builder::new().spawn(move || accept(&listener, answer))?;
     }

@@ -37,6 +37,14 @@ pub enum Unusable {
     },
 }
 
+/// A file as a message names it: without a directory that says nothing.
+fn shown(dir: &Path, file: &Path) -> PathBuf {
+    if dir == Path::new(".") {
+        return file.to_owned();
+    }
+    dir.join(file.strip_prefix(".").unwrap_or(file))
+}
+
 /// The file that stands for this program, seen from `dir`; a relative one stays relative, because
 /// it is executed after the change of directory. Only what cannot change by who asks is judged:
 /// permissions are the kernel's to check. But where somebody else will execute it, what is not for
@@ -52,10 +60,10 @@ pub fn find(
         return match look(&dir.join(&file)) {
             Seen::Executable => Ok(file),
             Seen::Missing => {
-                Err(Unusable::Missing { looked: dir.join(&file).display().to_string() })
+                Err(Unusable::Missing { looked: shown(dir, &file).display().to_string() })
             }
-            Seen::OutOfReach => Err(Unusable::OutOfReach { path: dir.join(&file), file }),
-            Seen::Other(why) => Err(Unusable::NotExecutable { path: dir.join(&file), why }),
+            Seen::OutOfReach => Err(Unusable::OutOfReach { path: shown(dir, &file), file }),
+            Seen::Other(why) => Err(Unusable::NotExecutable { path: shown(dir, &file), why }),
         };
     }
     let path = path.map_or_else(|| OsString::from(DEFAULT_PATH), OsString::from);
@@ -164,6 +172,20 @@ mod tests {
         let path = dir.join(name);
         fs::write(&path, text).expect("the file is written");
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode is set");
+    }
+
+    #[test]
+    fn a_missing_program_is_named_without_what_says_nothing() {
+        let looked =
+            |program: &str, dir: &str| match find(program.as_ref(), None, dir.as_ref(), None) {
+                Err(Unusable::Missing { looked }) => looked,
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(looked("./no-such-program", "."), "./no-such-program");
+        assert_eq!(looked("bin/no-such-program", "."), "bin/no-such-program");
+        assert_eq!(looked("./no-such-program", "/srv"), "/srv/no-such-program");
+        assert_eq!(looked("../no-such-program", "/srv"), "/srv/../no-such-program");
+        assert_eq!(looked("/no-such-program", "/srv"), "/no-such-program");
     }
 
     #[test]
