@@ -131,8 +131,10 @@ impl Own {
         let bridge = !alone && !ip_link("show");
         let mut command = Command::new(if alone { "unshare" } else { "dockerd" });
         if alone {
-            // It finds no loopback interface that is up in a network of its own.
-            let script = "ip link set lo up && exec dockerd \"$@\"";
+            // In a network of its own it finds no loopback interface that is up. And a containerd that runs here
+            // already could not see its mounts: where it sees none it starts one of its own.
+            let script = "ip link set lo up && if [ -d /run/containerd ]; then \
+                mount -t tmpfs none /run/containerd; fi && exec dockerd \"$@\"";
             command.args(["--net", "--mount", "--propagation=slave", "sh", "-c", script, "sh"]);
         }
         let daemon = command
