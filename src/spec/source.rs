@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf, absolute};
 
 use super::document::LARGEST;
@@ -39,11 +40,22 @@ pub fn find(named: Option<&Path>, variable: Option<&Path>) -> Result<Source, Pro
     // An empty variable is how people unset one in a container's settings.
     let variable = variable.filter(|path| !path.as_os_str().is_empty());
     let source = match (named, variable) {
-        (Some(path), _) => load(path, "it was named on the command line: check the path"),
+        (Some(path), _) => load(path, on_the_command_line(path)),
         (None, Some(path)) => load(path, "it was named by $FATESHARE_SPEC: correct it or unset it"),
         (None, None) => look_in(Path::new("."), &LOOKED_FOR),
     };
     source.map_err(Problems::from)
+}
+
+/// What to do about a path on the command line that cannot be read. A bare word is no file, most likely, but what
+/// somebody wanted to run: `docker run IMAGE check`, where the image's entrypoint ends in `run`.
+fn on_the_command_line(path: &Path) -> &'static str {
+    if path.as_os_str().as_bytes().iter().any(|byte| b"./".contains(byte)) {
+        "it was named on the command line: check the path"
+    } else {
+        "it was named on the command line, as a spec: a program comes behind `--`, and another command of fateshare \
+         in the place of `run` (in a container: `--entrypoint`)"
+    }
 }
 
 /// The first of the candidates that exists; relative ones count from `folder`.
@@ -212,6 +224,13 @@ mod tests {
             let error = find(None, Some(&path(name))).expect_err(name).to_string();
             assert!(error.contains(part), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn a_bare_word_is_taken_for_what_somebody_wanted_to_run() {
+        let error = |path: &str| find(Some(Path::new(path)), None).expect_err(path).to_string();
+        assert!(error("no-such-command").contains("a program comes behind `--`"));
+        assert!(error("no-such-file.yml").contains("check the path"));
     }
 
     #[test]
