@@ -21,13 +21,14 @@ fn program() -> Option<&'static [&'static str]> {
     BOTH.into_iter().find(works)
 }
 
-fn compose(engine: &Engine, args: &[&str]) {
+fn compose(engine: &Engine, release: &str, args: &[&str]) {
     let program = program().expect("it was there before");
     let output = Command::new(program[0])
         .args(&program[1..])
         .args(["--project-name", PROJECT, "--file", &file("compose/compose.yml")])
         .args(args)
         .env("DOCKER_HOST", engine.host().expect("an engine of its own"))
+        .env("RELEASE", release)
         .stdin(Stdio::null())
         .output()
         .expect("it runs");
@@ -46,7 +47,7 @@ fn compose_recreates_exactly_the_container_whose_member_was_killed() {
         Err(why) => return cannot_run(test, &why),
     };
     let mut fleet = Fleet::new(&engine, &format!("com.docker.compose.project={PROJECT}"));
-    compose(&engine, &["up", "--detach"]);
+    compose(&engine, "1", &["up", "--detach"]);
     let before = fleet.wait_healthy(3);
 
     let victim = &before[1];
@@ -61,9 +62,15 @@ fn compose_recreates_exactly_the_container_whose_member_was_killed() {
     let verdict = ") was killed by SIGKILL, not by fateshare; stopping web";
     assert_eq!(fleet.logs(victim).matches(verdict).count(), 1, "{}", fleet.logs(victim));
 
-    // Fewer, and then none: all stop in order.
+    // A change, fewer, and then none: all stop in order.
     fleet.look_from_here();
-    compose(&engine, &["up", "--detach", "--scale", "web=2"]);
+    compose(&engine, "2", &["up", "--detach"]);
+    let stopped: Vec<_> = after.iter().map(|it| (it, "0")).collect();
+    fleet.assert_ended(&stopped);
+    let after = fleet.wait_healthy(3);
+
+    fleet.look_from_here();
+    compose(&engine, "2", &["up", "--detach", "--scale", "web=2"]);
     let fewer = fleet.wait_healthy(2);
     let left: Vec<_> =
         after.iter().filter(|it| fewer.iter().all(|other| other.id != it.id)).collect();
@@ -71,7 +78,7 @@ fn compose_recreates_exactly_the_container_whose_member_was_killed() {
     fleet.assert_ended(&[(left[0], "0")]);
 
     fleet.look_from_here();
-    compose(&engine, &["down"]);
+    compose(&engine, "2", &["down"]);
     let ended: Vec<_> = fewer.iter().map(|it| (it, "0")).collect();
     fleet.assert_ended(&ended);
     assert_eq!(fleet.running(), []);

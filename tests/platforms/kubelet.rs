@@ -7,13 +7,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nix::unistd::geteuid;
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::docker::{Engine, wait_until};
+use crate::docker::{Engine, Said, wait_until};
 use crate::{IMAGE, example, file};
 
 /// The documents of a file of `examples/kubernetes`.
@@ -38,12 +40,19 @@ pub(crate) fn text(value: &Value, pointer: &str) -> String {
 pub(crate) struct Node {
     engine: Engine,
     image: String,
+    /// One test at a time: two engines of our own would take each other's network away.
+    _one: MutexGuard<'static, ()>,
 }
 
 impl Node {
     pub(crate) fn new() -> Result<Self, String> {
+        static ONE: Mutex<()> = Mutex::new(());
+        if !geteuid().is_root() {
+            return Err("to signal the processes of a container takes root".to_owned());
+        }
+        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = Engine::find().map_err(|why| format!("no Docker Engine: {why}"))?;
-        let node = Self { engine, image: unique("image") };
+        let node = Self { engine, image: unique("image"), _one: one };
         node.engine.docker(&["build", "--quiet", "--tag", &node.image, example::context()]);
         Ok(node)
     }
@@ -120,7 +129,8 @@ impl<'n> Kubelet<'n> {
         args.push("--security-opt=no-new-privileges".to_owned());
         args.push("--cap-drop=ALL".to_owned());
         args.push(format!("--name={}", self.name));
-        args.push(format!("--user={}", text(&self.pod, "/securityContext/runAsUser")));
+        let user = |it| text(&self.pod, &format!("/securityContext/runAs{it}"));
+        args.push(format!("--user={}:{}", user("User"), user("Group")));
         let memory = text(&self.container, "/resources/limits/memory").replace("Mi", "m");
         args.push(format!("--memory={memory}"));
         for variable in self.container["env"].as_array().into_iter().flatten() {
@@ -167,13 +177,18 @@ impl<'n> Kubelet<'n> {
         pid.parse().expect("a number")
     }
 
-    /// SIGTERM, `seconds`, SIGKILL.
-    pub(crate) fn terminate(&self, seconds: &str) {
-        self.node.engine.docker(&["stop", "--time", seconds, &self.name]);
+    /// SIGTERM, the pod's grace period, SIGKILL.
+    pub(crate) fn terminate(&self) {
+        let seconds = text(&self.pod, "/terminationGracePeriodSeconds");
+        self.node.engine.docker(&["stop", "-t", &seconds, &self.name]);
     }
 
     pub(crate) fn docker(&self, args: &[&str]) {
         self.node.engine.docker(&[args, &[&self.name]].concat());
+    }
+
+    pub(crate) fn exec(&self, command: &[&str]) -> Said {
+        self.node.engine.docker_said(&[&["exec", &self.name], command].concat())
     }
 
     pub(crate) fn logs(&self) -> String {
@@ -197,6 +212,64 @@ impl<'n> Kubelet<'n> {
 }
 
 impl Drop for Kubelet<'_> {
+    fn drop(&mut self) {
+        self.node.engine.docker_said(&["rm", "--force", "--volumes", &self.name]);
+    }
+}
+
+/// The words of a command in a manifest.
+pub(crate) fn words(command: &Value) -> Vec<&str> {
+    let words = command.as_array().expect("a list").iter();
+    words.map(|word| word.as_str().expect("text")).collect()
+}
+
+/// A container of a pod of several.
+pub(crate) struct Bare<'n> {
+    node: &'n Node,
+    name: String,
+}
+
+impl<'n> Bare<'n> {
+    /// Starts what stands there in the pod, in the network of another container of it.
+    pub(crate) fn start(node: &'n Node, pod: &Value, place: &str, beside: Option<&Self>) -> Self {
+        let container = pod.pointer(place).expect("a container");
+        let this = Self { node, name: unique(&text(container, "/name")) };
+        let user = format!("--user={}", text(pod, "/securityContext/runAsUser"));
+        let network = beside.map(|it| format!("--network=container:{}", it.name));
+        let command = words(&container["command"]);
+        let variables = container["env"].as_array().into_iter().flatten();
+        let variables: Vec<String> = variables
+            .map(|it| format!("--env={}={}", text(it, "/name"), text(it, "/value")))
+            .collect();
+        let entrypoint = format!("--entrypoint={}", command[0]);
+        let mut args = vec!["run", "--detach", "--name", &this.name, &user, &entrypoint];
+        args.extend(network.as_deref());
+        args.extend(variables.iter().map(String::as_str));
+        args.push(&node.image);
+        args.extend(&command[1..]);
+        node.engine.docker(&args);
+        this
+    }
+
+    pub(crate) fn exec(&self, command: &[&str]) -> Said {
+        self.node.engine.docker_said(&[&["exec", &self.name], command].concat())
+    }
+
+    pub(crate) fn kill(&self) {
+        self.node.engine.docker(&["kill", &self.name]);
+    }
+
+    pub(crate) fn runs(&self) -> bool {
+        let said = self.node.engine.docker(&["inspect", "--format={{.State.Running}}", &self.name]);
+        said.trim() == "true"
+    }
+
+    pub(crate) fn logs(&self) -> String {
+        self.node.engine.docker(&["logs", &self.name])
+    }
+}
+
+impl Drop for Bare<'_> {
     fn drop(&mut self) {
         self.node.engine.docker_said(&["rm", "--force", "--volumes", &self.name]);
     }

@@ -7,11 +7,10 @@ use nix::unistd::Pid;
 
 use crate::docker::{cannot_run, wait_until};
 use crate::file;
-use crate::kubelet::{Kubelet, Node, documents, text};
+use crate::kubelet::{Bare, Kubelet, Node, documents, text, words};
 use crate::python::python_tool;
 
-/// The releases whose schemas the manifests must pass: the oldest that cloud providers still offer at a surcharge,
-/// and the newest that the validator has.
+/// The releases whose schemas the manifests must pass: an old one, and the newest that the validator has.
 const RELEASES: [&str; 2] = ["1.30", "1.37"];
 
 fn signal(pid: i32, signal: Signal) {
@@ -79,13 +78,15 @@ fn a_pod_lives_and_ends_as_its_manifest_says() {
     let mut kubelet = Kubelet::new(&node, "deployment.yml", |spec| spec);
     kubelet.start();
     kubelet.wait_probe("readinessProbe", 200);
-    assert_eq!(kubelet.probe("livenessProbe"), Some(200));
+    kubelet.wait_probe("livenessProbe", 200);
+    let shown = kubelet.exec(&["/fateshare", "ps"]);
+    assert!(shown.ok && shown.stdout.starts_with("running "), "{shown:?}");
 
     // A config server that hangs: no traffic for this pod, and no restart.
     let config_server = kubelet.pid("/config-server");
     signal(config_server, Signal::SIGSTOP);
     kubelet.wait_probe("readinessProbe", 503);
-    assert_eq!(kubelet.probe("livenessProbe"), Some(200));
+    kubelet.wait_probe("livenessProbe", 200);
     signal(config_server, Signal::SIGCONT);
     kubelet.wait_probe("readinessProbe", 200);
 
@@ -103,7 +104,7 @@ fn a_pod_lives_and_ends_as_its_manifest_says() {
     kubelet.wait_probe("readinessProbe", 200);
 
     // A rollout or a drain.
-    kubelet.terminate("30");
+    kubelet.terminate();
     let ended = kubelet.terminated();
     assert_eq!(ended.code, "0", "{ended:?}");
     assert!(
@@ -132,7 +133,7 @@ fn who_does_not_stop_is_killed_before_the_kubelet_has_to() {
     });
     kubelet.start();
     kubelet.wait_probe("readinessProbe", 200);
-    kubelet.terminate("30");
+    kubelet.terminate();
     let logs = kubelet.logs();
     let ended = kubelet.terminated();
     assert_eq!(ended.code, "0", "main's own, which stopped: {ended:?}");
@@ -153,17 +154,35 @@ fn a_job_is_complete_when_its_main_process_is() {
     let verdict = ended.message.lines().next().unwrap_or_default();
     assert!(verdict.ends_with(") exited with 0; stopping config-server"), "{ended:?}");
 
-    // Interrupted: it does not look finished.
+    // One that takes its time is interrupted: it does not look finished.
+    let mut kubelet = Kubelet::new(&node, "job.yml", |spec| spec.replace("\"5\"", "\"1000\""));
     kubelet.start();
-    wait_until("the first step", || kubelet.logs().contains("app: step 1 of 5 done"));
-    kubelet.terminate("30");
+    wait_until("the first step", || kubelet.logs().contains("app: step 1 of 1000 done"));
+    kubelet.terminate();
     let ended = kubelet.terminated();
     assert_eq!(ended.code, "143", "{ended:?}");
 
     // Its sidecar ended: it failed.
     kubelet.start();
-    wait_until("the first step", || kubelet.logs().contains("app: step 1 of 5 done"));
+    wait_until("the first step", || kubelet.logs().contains("app: step 1 of 1000 done"));
     signal(kubelet.pid("/config-server"), Signal::SIGKILL);
     let ended = kubelet.terminated();
     assert_eq!(ended.code, "137", "{ended:?}");
+}
+
+/// The comparison: each member a container of its own, as in a pod, and nobody who shares fate.
+#[test]
+fn beside_a_native_sidecar_the_app_is_not_told() {
+    let Some(node) = node("beside_a_native_sidecar_the_app_is_not_told") else { return };
+    let pod = documents("native-sidecars.yml")[0]["spec"]["template"]["spec"].clone();
+    let sidecar = Bare::start(&node, &pod, "/initContainers/0", None);
+    let probe = &pod["initContainers"][0]["startupProbe"]["exec"]["command"];
+    wait_until("the sidecar to have started", || sidecar.exec(&words(probe)).ok);
+    let app = Bare::start(&node, &pod, "/containers/0", Some(&sidecar));
+    // Asked from within: the network is the sidecar's.
+    let ready = ["/sidecar-dependent-app", "--job", "1"];
+    assert!(app.exec(&ready).ok);
+    sidecar.kill();
+    assert!(!app.exec(&["/sidecar-dependent-app", "--job", "1"]).ok, "its sidecar is gone");
+    assert!(app.runs() && !app.logs().contains("app: stopped"), "{}", app.logs());
 }

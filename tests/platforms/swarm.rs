@@ -109,12 +109,15 @@ fn a_load_of_kills_ends_with_all_healthy(fleet: &mut Fleet<'_>, first: Vec<Repli
     fleet.wait_healthy(REPLICAS);
     wait_until("an end for each kill", || fleet.events("die").len() >= killed.len());
     // Whose member was killed ended with its code; on a busy machine a probe may have come too late for another
-    // one, which then was stopped in order.
+    // one, which then was stopped in order, with 0 if the kill came behind that.
+    let late: Vec<String> =
+        fleet.events("health_status: unhealthy").into_iter().map(|it| it.id).collect();
     let mut stopped = 0;
     for end in fleet.events("die") {
-        let code = if killed.remove(&end.id) { "137" } else { "0" };
-        stopped += usize::from(code == "0");
-        assert_eq!(end.number, code, "{end:?}");
+        let struck = killed.remove(&end.id);
+        let in_order = end.number == "0" && late.contains(&end.id);
+        stopped += usize::from(in_order);
+        assert!(in_order || (struck && end.number == "137"), "{end:?}, struck: {struck}");
     }
     assert!(killed.is_empty(), "these live on: {killed:?}");
     let signals = fleet.events("kill");
@@ -126,10 +129,13 @@ fn scaling_down_is_orderly(fleet: &mut Fleet<'_>) {
     let before = fleet.wait_healthy(REPLICAS);
     fleet.look_from_here();
     let after = scale(fleet, 2);
-    let stopped: Vec<_> =
-        before.iter().filter(|it| !after.contains(it)).map(|it| (it, "0")).collect();
-    assert_eq!(stopped.len(), REPLICAS - 2);
-    fleet.assert_ended(&stopped);
+    wait_until("an end for each", || fleet.events("die").len() >= REPLICAS - 2);
+    assert!(before.iter().filter(|it| !after.contains(it)).count() >= REPLICAS - 2);
+    // Also of one whose probe came too late just then.
+    let ends = fleet.events("die");
+    assert!(ends.iter().all(|it| it.number == "0"), "{ends:?}");
+    let signals = fleet.events("kill");
+    assert!(signals.iter().all(|it| it.number == "15"), "SIGTERM only: {signals:?}");
 }
 
 fn scale(fleet: &Fleet<'_>, replicas: usize) -> Vec<Replica> {

@@ -51,15 +51,19 @@ fn npm_has_a_code_of_its_own() {
     section.fix("command: [node, server.js]");
 }
 
+/// For who does not stop, and for who does, however busy the machine is.
+const SHORT: &str = "grace_period: 2s";
+const LONG: &str = "grace_period: 20s";
+
 /// Its master takes SIGTERM for a request to start anew.
 #[test]
 fn uwsgi_reloads() {
     let section = Section::because(TOO_SLOW, "uWSGI starts anew on SIGTERM");
     let Some(uwsgi) = program("uwsgi-core", "uwsgi-core") else { return };
     let uwsgi = uwsgi.to_str().expect("UTF-8");
-    let stopped = |options: &[&str], key: &str| -> Option<Ended> {
+    let stopped = |options: &[&str], key: &str, grace: &str| -> Option<Ended> {
         let words = [&[uwsgi, "--socket", "web.sock"], options].concat();
-        let group = group()?.main("web", Argv(&words)).top("grace_period: 2s");
+        let group = group()?.main("web", Argv(&words)).top(grace);
         let group = if key.is_empty() { group } else { group.key(key) };
         let mut running = group.start();
         wait_for(&mut running, "spawned uWSGI worker 1");
@@ -73,16 +77,16 @@ fn uwsgi_reloads() {
         running.signal(Signal::SIGTERM);
         Some(running.end())
     };
-    let Some(ended) = stopped(&["--master"], "") else { return };
+    let Some(ended) = stopped(&["--master"], "", SHORT) else { return };
     section.said(&ended, 137);
     assert!(ended.stderr.contains("gracefully (RE)spawned uWSGI master"), "{ended}");
     let dies = section.fix("--die-on-term");
-    section.gone(&stopped(&["--master", dies], "").expect("it ran before"), 0);
+    section.gone(&stopped(&["--master", dies], "", LONG).expect("it ran before"), 0);
     let signal = section.fix("stop_signal: SIGINT");
-    section.gone(&stopped(&["--master"], signal).expect("it ran before"), 0);
+    section.gone(&stopped(&["--master"], signal, LONG).expect("it ran before"), 0);
     // Without a master it ends, with a code of its own.
     section.fix("exits with 30");
-    section.gone(&stopped(&[], "").expect("it ran before"), 30);
+    section.gone(&stopped(&[], "", LONG).expect("it ran before"), 30);
 }
 
 /// SIGTERM waits for all clients to go; SIGINT sends them away.
@@ -95,13 +99,13 @@ fn postgres_waits_for_its_clients() {
     if !can_change_users() {
         return;
     }
-    let stopped = |key: &str| -> Option<Ended> {
+    let stopped = |key: &str, grace: &str| -> Option<Ended> {
         let group = group()?.for_all_users();
         let data = Data::new(&bin, &group);
         let server = bin.join("postgres");
         let socket = group.dir().join("data");
         let words = [server.to_str()?, "-D", "data", "-k", socket.to_str()?, "-h", ""];
-        let group = group.main("web", Argv(&words)).key("user: nobody").top("grace_period: 2s");
+        let group = group.main("web", Argv(&words)).key("user: nobody").top(grace);
         let mut running = if key.is_empty() { group } else { group.key(key) }.start();
         wait_for(&mut running, "ready to accept connections");
         let client = data.client("select pg_sleep(1000)");
@@ -116,10 +120,10 @@ fn postgres_waits_for_its_clients() {
         drop(client);
         Some(ended)
     };
-    let Some(ended) = stopped("") else { return };
+    let Some(ended) = stopped("", SHORT) else { return };
     section.said(&ended, 137);
     assert!(ended.stderr.contains("received smart shutdown request"), "{ended}");
-    let ended = stopped(section.fix("stop_signal: SIGINT")).expect("it ran before");
+    let ended = stopped(section.fix("stop_signal: SIGINT"), LONG).expect("it ran before");
     section.gone(&ended, 0);
     assert!(ended.stderr.contains("received fast shutdown request"), "{ended}");
 }

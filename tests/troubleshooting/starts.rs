@@ -2,9 +2,11 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
+use nix::ifaddrs::getifaddrs;
+
 use crate::support::host::set_mode;
 use crate::support::ports::free_port;
-use crate::support::{Argv, Ended, Group, Shell};
+use crate::support::{Argv, Ended, Group, Shell, cannot_run};
 use crate::{Section, group, stopped_after};
 
 const READY: &str = "#!/bin/sh\necho ready\nexec sleep 1000\n";
@@ -115,6 +117,13 @@ fn who_listens_on_loopback_alone() {
     let section = Section::new(
         "web is healthy, but Cloud Foundry would call it unhealthy: it answers on 127.0.0.1 and not on",
     );
+    let mut addresses = getifaddrs().expect("the addresses of this machine").filter_map(|it| {
+        let address = *it.address?.as_sockaddr_in()?;
+        Some(address.ip())
+    });
+    if addresses.all(|it| it.is_loopback()) {
+        return cannot_run("this machine has no other address than the loopback one");
+    }
     // The tests' own process takes the connections, so that another address can be listened on.
     let healthy = |address: Ipv4Addr| {
         let listener = TcpListener::bind((address, 0)).expect("a port");

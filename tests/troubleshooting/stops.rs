@@ -50,6 +50,9 @@ fn a_shell_that_keeps_the_signal() {
 fn a_shell_that_leaves_its_program() {
     let section = Section::new("sent SIGTERM to sleep (pid 9), left by web");
     let script = "echo ready; sleep 1000; echo done";
+    if program("dash", "dash").is_none() {
+        return;
+    }
     let (Some(broken), Some(fixed)) = (group(), group()) else { return };
     let broken = broken.main("web", Argv(&["/bin/dash", "-c", script]));
     section.said(&stopped_after(broken, "ready"), 143);
@@ -115,7 +118,7 @@ fn a_member_that_is_traced() {
     let section = Section::new("could not kill config-server: left to the kernel");
     let Some(strace) = program("strace", "strace") else { return };
     let Some(broken) = group() else { return };
-    let broken = broken.main("web", "exit-on=TERM:0 wait").top("grace_period: 300ms");
+    let broken = broken.main("web", "exit-on=TERM:0 wait").top("grace_period: 2s");
     let mut running = broken.sidecar("config-server", "exit-on=TERM:0 wait").start();
     running.wait_started(&["web", "config-server"]);
     let tracer = Tracer::attach(&strace, running.pid("config-server"));
