@@ -104,8 +104,13 @@ fn postgres_waits_for_its_clients() {
         let data = Data::new(&bin, &group);
         let server = bin.join("postgres");
         let socket = group.dir().join("data");
-        let words = [server.to_str()?, "-D", "data", "-k", socket.to_str()?, "-h", ""];
-        let group = group.main("web", Argv(&words)).key("user: nobody").top(grace);
+        // Who is killed leaves his shared memory: in a namespace that ends with him, and in files of the group.
+        let nobody =
+            ["unshare", "--ipc", "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"];
+        let server = [server.to_str()?, "-D", "data", "-k", socket.to_str()?, "-h", ""];
+        let memory = ["-c", "dynamic_shared_memory_type=mmap"];
+        let words = [&nobody[..], &server, &memory].concat();
+        let group = group.main("web", Argv(&words)).top(grace);
         let mut running = if key.is_empty() { group } else { group.key(key) }.start();
         wait_for(&mut running, "ready to accept connections");
         let client = data.client("select pg_sleep(1000)");
