@@ -114,6 +114,7 @@ fn main_inherits_stdin_and_sidecars_have_none(mode: Mode) {
 
 fn the_variables_of_fateshare_stay_with_it(mode: Mode) {
     let mut group = Group::new(mode).main("web", Argv(&["/usr/bin/env"]));
+    let socket = group.dir().join("group.sock").to_str().expect("a path in UTF-8").to_owned();
     for (name, value) in [
         ("FATESHARE_SPEC", "/no/such/spec"),
         ("FATESHARE_LOG", "info"),
@@ -122,7 +123,7 @@ fn the_variables_of_fateshare_stay_with_it(mode: Mode) {
         ("FATESHARE_LISTEN", "127.0.0.1:0"),
         ("FATESHARE_REPORT", "report.json"),
         ("FATESHARE_TERMINATION_LOG", "termination"),
-        ("FATESHARE_SOCKET", "/tmp/fateshare-test.sock"),
+        ("FATESHARE_SOCKET", socket.as_str()),
         ("OTHER", "kept"),
     ] {
         group = group.env(name, value);
@@ -131,7 +132,7 @@ fn the_variables_of_fateshare_stay_with_it(mode: Mode) {
     ended.code(0);
     let ours: Vec<&str> =
         ended.stdout.lines().filter(|line| line.starts_with("FATESHARE_")).collect();
-    assert_eq!(ours, ["FATESHARE_SOCKET=/tmp/fateshare-test.sock"], "{ended}");
+    assert_eq!(ours, [format!("FATESHARE_SOCKET={socket}")], "{ended}");
     assert!(ended.stdout.lines().any(|line| line == "OTHER=kept"), "{ended}");
 }
 
