@@ -151,7 +151,13 @@ impl<'e> Fleet<'e> {
         };
         wait_until("as many ends as expected", || ended().len() >= expected.len());
         assert_eq!(ended(), expected);
-        let signals: Vec<Event> = self.events("kill");
+        self.assert_nobody_was_killed();
+    }
+
+    /// The engine has sent SIGTERM, and nothing else.
+    #[track_caller]
+    pub(crate) fn assert_nobody_was_killed(&self) {
+        let signals = self.events("kill");
         assert!(signals.iter().all(|it| it.number == "15"), "SIGTERM only: {signals:?}");
     }
 

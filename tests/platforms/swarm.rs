@@ -120,8 +120,7 @@ fn a_load_of_kills_ends_with_all_healthy(fleet: &mut Fleet<'_>, first: Vec<Repli
         assert!(in_order || (struck && end.number == "137"), "{end:?}, struck: {struck}");
     }
     assert!(killed.is_empty(), "these live on: {killed:?}");
-    let signals = fleet.events("kill");
-    assert!(signals.iter().all(|it| it.number == "15"), "SIGTERM only: {signals:?}");
+    fleet.assert_nobody_was_killed();
     println!("{} ends, {stopped} of them for a late probe", fleet.events("die").len());
 }
 
@@ -134,8 +133,7 @@ fn scaling_down_is_orderly(fleet: &mut Fleet<'_>) {
     // Also of one whose probe came too late just then.
     let ends = fleet.events("die");
     assert!(ends.iter().all(|it| it.number == "0"), "{ends:?}");
-    let signals = fleet.events("kill");
-    assert!(signals.iter().all(|it| it.number == "15"), "SIGTERM only: {signals:?}");
+    fleet.assert_nobody_was_killed();
 }
 
 fn scale(fleet: &Fleet<'_>, replicas: usize) -> Vec<Replica> {
