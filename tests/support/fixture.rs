@@ -36,10 +36,12 @@
 //! | `forward=SIG [ NAME WORD.. ]` | start a child, pass the signal on to it, end with its code |
 //! | `chain=LINKS:MS` | after MS milliseconds start a successor in its own session that takes SIGTERM; end |
 //! | `again=NAME` | the next process gets the number that NAME had (in a PID namespace of our own) |
+//! | `chat=SEED:MS[:whole]` | write numbered lines, and leave children behind (`tests/support/chatter.rs`) |
 //! | `eat` | take one piece of memory after the other and use it, until killed for it |
 //! | `refuse=CALL,..` | from now on these system calls fail with EPERM |
 //! | `exec PROGRAM ARG..` | become this program |
 
+mod chatter;
 mod guard;
 
 use std::collections::BTreeMap;
@@ -254,6 +256,7 @@ impl Actor {
                 return Flow::Break(0);
             }
             "again" => self.repeat_number_of(word.value),
+            "chat" => return self.chat(word.value),
             "eat" => eat(),
             "refuse" => refuse(word.value),
             "exec" => {
