@@ -170,6 +170,11 @@ fn it_recreates_groups_at_the_same_place(mode: Mode) {
     super::wait_status(&mut group, "the next one runs", |status| {
         status["state"] == "running" && status["members"][0]["pid"] != first
     });
+    // That it runs is said before it has looked at its first word.
+    group.until("the next one has started", |group| {
+        let log = group.log();
+        (log.lines().filter(|line| line.starts_with("web: started ")).count() == 2).then_some(())
+    });
     group.signal(Signal::SIGTERM);
     group.end().code(0);
 }
