@@ -31,6 +31,10 @@ const GLANCE: Duration = Duration::from_millis(10);
 /// them must delay no signal, and drive nobody out who has only just come.
 const STEPS_BETWEEN_LOOKS: u32 = 8;
 
+/// So much room the runtime keeps for what the kernel tells at a time: there are hardly more descriptors, and what
+/// has no room is told the next time. Its own choice would be 12 KiB in every container.
+const EVENTS_AT_A_TIME: usize = 64;
+
 /// The event loop. Made before anything is started, so that a lack of descriptors starts nothing.
 #[derive(Debug)]
 pub(super) struct Waiter {
@@ -63,6 +67,7 @@ impl Waiter {
             .enable_io()
             .enable_time()
             .event_interval(STEPS_BETWEEN_LOOKS)
+            .max_io_events_per_tick(EVENTS_AT_A_TIME)
             .build()?;
         let inside = runtime.enter();
         let socket = UnixStream::from_std(signals.socket()?)?;

@@ -1,13 +1,12 @@
 //! What we say ourselves: levels, and the way from `tracing` to the inbox.
 
-use std::io;
+use std::fmt::{Debug, Write};
 use std::time::Duration;
 
+use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::registry::LookupSpan;
 
 use super::inbox::{Weight, Whose};
 use super::{How, Voice};
@@ -60,11 +59,7 @@ impl Level {
 
 /// Makes the voice the place that `tracing` writes to.
 pub(super) fn subscribe(level: Level, voice: Voice) {
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level.filter())
-        .event_format(Bare)
-        .with_writer(voice)
-        .finish();
+    let subscriber = Teller { level: level.filter(), voice };
     // Fails only when there is a subscriber already, and then that one is as good.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
@@ -86,57 +81,61 @@ impl Voice {
     }
 }
 
-/// The message alone: what belongs around it, the voice knows.
-struct Bare;
-
-impl<S, N> FormatEvent<S, N> for Bare
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> std::fmt::Result {
-        context.format_fields(writer, event)
-    }
+/// Takes the message of each event to the voice, which knows what belongs around it.
+///
+/// There are no spans here, and nothing is kept: the registry of `tracing-subscriber` is 40 KiB of memory that every
+/// container would pay for.
+struct Teller {
+    level: LevelFilter,
+    voice: Voice,
 }
 
-impl<'a> MakeWriter<'a> for Voice {
-    type Writer = Lines<'a>;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        Lines { voice: self, weight: Weight::Ordinary, whose: Whose::Ours }
+impl Subscriber for Teller {
+    fn enabled(&self, meta: &Metadata<'_>) -> bool {
+        *meta.level() <= self.level
     }
 
-    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Self::Writer {
-        let (weight, whose) = match meta.target() {
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        let (weight, whose) = match event.metadata().target() {
             ALWAYS => (Weight::Always, Whose::Ours),
             PLATFORM => (Weight::Always, Whose::Platform),
             _ => (Weight::Ordinary, Whose::Ours),
         };
-        Lines { voice: self, weight, whose }
-    }
-}
-
-/// Where `tracing` puts the lines of one event.
-#[derive(Debug)]
-pub struct Lines<'a> {
-    voice: &'a Voice,
-    weight: Weight,
-    whose: Whose,
-}
-
-/// `tracing` hands over each message whole.
-impl io::Write for Lines<'_> {
-    fn write(&mut self, message: &[u8]) -> io::Result<usize> {
-        self.voice.put(message, self.weight, self.whose);
-        Ok(message.len())
+        self.voice.put(message.0.as_bytes(), weight, whose);
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// The message of an event, and whatever else it has behind it.
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        // A `String` takes everything.
+        let _ = match field.name() {
+            "message" => write!(self.0, "{value:?}"),
+            name => write!(self.0, " {name}={value:?}"),
+        };
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
     }
 }
