@@ -60,7 +60,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal, kill, raise};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::unistd::{Gid, Pid, Uid, getgid, getpgrp, setresgid, setresuid, setsid, tcgetpgrp};
 
 /// Either the next word is obeyed, or the program ends with this code.
@@ -284,6 +284,9 @@ impl Actor {
         } else {
             signals.split(',').map(signal_number).collect()
         };
+        // What comes while a handler is half there would be taken, and told nobody.
+        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
+        let before = before.expect("signals can be blocked");
         for signal in numbers {
             if self.taps.iter().any(|tap| tap.signal == signal) {
                 continue;
@@ -292,6 +295,7 @@ impl Actor {
             signal_hook::low_level::pipe::register(signal, writer).expect("a handler");
             self.taps.push(Tap { signal, bytes, told });
         }
+        before.thread_set_mask().expect("signals can be unblocked");
     }
 
     /// Takes signals until this instant, for ever without one; ends when a signal has said so.
