@@ -26,7 +26,7 @@
 //! | `exit=CODE`, `raise=SIG` | end, or die by a signal (without a core dump) |
 //! | `read` | log the next line of stdin |
 //! | `stop` | SIGSTOP itself |
-//! | `send=SIG` | send itself this signal |
+//! | `send=SIG`, `send-parent=SIG` | send itself, or its parent, this signal |
 //! | `listen=PORT` | listens on 127.0.0.1 for as long as it lives |
 //! | `say=TEXT`, `print=TEXT` | a line to the log, to stdout |
 //! | `counts=KINDS` | when so many kinds of signals have come, log how often each did |
@@ -38,6 +38,9 @@
 //! | `again=NAME` | the next process gets the number that NAME had (in a PID namespace of our own) |
 //! | `chat=SEED:MS[:whole]` | write numbered lines, and leave children behind (`tests/support/chatter.rs`) |
 //! | `eat` | take one piece of memory after the other and use it, until killed for it |
+//! | `close`, `fill` | close stdout; write lines to it, as fast as they are taken, until killed |
+//! | `leak=COUNT` | open so many descriptors, or all that it may have; what is executed later inherits them |
+//! | `bomb` | copy itself without end, as each copy does, and never give up |
 //! | `refuse=CALL,..` | from now on these system calls fail with EPERM |
 //! | `exec PROGRAM ARG..` | become this program |
 
@@ -57,11 +60,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
-use nix::unistd::{Gid, Pid, Uid, getgid, getpgrp, setresgid, setresuid, setsid, tcgetpgrp};
+use nix::unistd::{
+    Gid, Pid, Uid, close, fork, getgid, getpgrp, getppid, setresgid, setresuid, setsid, tcgetpgrp,
+};
 
 /// Either the next word is obeyed, or the program ends with this code.
 type Flow = ControlFlow<u8>;
@@ -221,6 +227,9 @@ impl Actor {
             }
             "stop" => raise(Signal::SIGSTOP).expect("a signal to itself"),
             "send" => raise(standard_signal(word.value)).expect("a signal to itself"),
+            "send-parent" => {
+                kill(getppid(), standard_signal(word.value)).expect("a signal to the parent");
+            }
             "say" => self.say(word.value),
             "print" => println!("{}", word.value),
             // Open as long as the process lives; the kernel takes connections for it.
@@ -258,6 +267,15 @@ impl Actor {
             "again" => self.repeat_number_of(word.value),
             "chat" => return self.chat(word.value),
             "eat" => eat(),
+            "close" => {
+                close(libc::STDOUT_FILENO).expect("stdout is open");
+                self.say("closed");
+            }
+            "fill" => loop {
+                println!("{}", "filling ".repeat(12));
+            },
+            "leak" => self.leak(word.value.parse().expect("a number of descriptors")),
+            "bomb" => bomb(),
             "refuse" => refuse(word.value),
             "exec" => {
                 let (program, args) = word.inner.split_first().expect("a program");
@@ -386,6 +404,18 @@ impl Actor {
         fs::write("/proc/sys/kernel/ns_last_pid", last.to_string()).expect("the number to come");
     }
 
+    /// Descriptors that nobody closes, and that what is executed later inherits.
+    fn leak(&self, count: usize) {
+        let mut leaked = 0;
+        while leaked < count {
+            let Ok(file) = File::open("/dev/null") else { break };
+            fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).expect("it is open");
+            std::mem::forget(file);
+            leaked += 1;
+        }
+        self.say(&format!("leaked {leaked}"));
+    }
+
     /// What `npm start` does: it passes a signal on to its child, and ends as the child did.
     fn forward(&mut self, signal: i32, words: &[String]) -> Flow {
         self.tap(&signal.to_string(), true);
@@ -402,6 +432,18 @@ impl Actor {
                 kill(pid, Signal::try_from(signal).expect("a standard signal")).expect("a child");
             }
             passed = came;
+        }
+    }
+}
+
+/// Copies itself, again and again; every copy does the same. Where no process is to be had it waits for one.
+#[allow(unsafe_code)]
+fn bomb() -> ! {
+    loop {
+        // SAFETY: there is one thread alone, so nothing that another one holds is copied.
+        if unsafe { fork() }.is_err() {
+            // All of them together shall leave some of the machine to others.
+            thread::sleep(GLANCE * 5);
         }
     }
 }
