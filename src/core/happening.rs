@@ -170,7 +170,8 @@ pub struct GraceOver {
     pub members: Vec<MemberId>,
     /// Stragglers that were seen last.
     pub stragglers: Vec<Straggler>,
-    /// How long they had had: the grace period, unless it was cut short.
+    /// How long they had had: the grace period, unless it was cut short. The time in which the machine
+    /// was frozen is no part of it.
     pub after: Duration,
     /// What put an end to it.
     pub why: Why,

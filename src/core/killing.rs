@@ -30,6 +30,8 @@ impl Group {
             return;
         };
         if std::mem::replace(&mut teardown.thaw, Thaw::Used) == Thaw::Unused {
+            // The last words have as much time behind the wait as they always have.
+            teardown.deadline = now;
             self.timers.arm(Timer::GiveUp, now.plus(GIVE_UP_AFTER));
         }
     }
@@ -51,9 +53,11 @@ impl Group {
             members,
             stragglers: teardown.stragglers.clone(),
             after: match why {
-                Why::Deadline => self.plan.grace,
+                // Without what the wake-up was late by.
+                Why::Deadline => teardown.deadline.since(teardown.verdict.at),
                 Why::Hurried | Why::Denied => now.since(teardown.verdict.at),
-            },
+            }
+            .saturating_sub(teardown.frozen),
             why,
         };
         out.push(Action::Record(Happening::GraceOver(entry)));

@@ -66,6 +66,8 @@ pub(super) struct Teardown {
     /// Who could not be signalled in the wave before.
     pub(super) denied_before: BTreeSet<Pid>,
     pub(super) thaw: Thaw,
+    /// How long nothing ran, for which the deadline was moved.
+    pub(super) frozen: Duration,
     pub(super) blind: bool,
     pub(super) waves: u32,
     pub(super) last_wave: Moment,
@@ -107,6 +109,7 @@ impl Group {
             denied: BTreeSet::new(),
             denied_before: BTreeSet::new(),
             thaw: Thaw::Unused,
+            frozen: Duration::ZERO,
             blind: false,
             waves: 0,
             last_wave: Moment::ZERO,
@@ -352,6 +355,7 @@ impl Group {
             return;
         }
         teardown.thaw = Thaw::Used;
+        teardown.frozen = now.since(since);
         teardown.deadline = now.plus(teardown.deadline.since(since).min(THAW_GRACE));
         let to = teardown.deadline;
         self.timers.arm(Timer::Deadline, to);
