@@ -5,7 +5,7 @@ use std::time::Duration;
 use fateshare::core::{Cause, Event, MemberId};
 use fateshare::spec::Signal;
 
-use super::{Fate, MOST_PROBES, Move, Passes, STATUSES, Scripts, Set, World};
+use super::{Fate, MORE_STATUSES, MOST_PROBES, Move, Passes, STATUSES, Scripts, Set, World};
 
 impl World {
     /// Every move that could come next.
@@ -109,8 +109,11 @@ impl World {
                     set.0.push((member, status));
                     set
                 };
-                let statuses =
-                    if self.status_matters(member) { &STATUSES[..] } else { &STATUSES[..1] };
+                let statuses = match (self.status_matters(member), self.codes.stopped) {
+                    (false, _) => &STATUSES[..1],
+                    (true, None) => &STATUSES[..],
+                    (true, Some(_)) => &MORE_STATUSES[..],
+                };
                 let more: Vec<_> = sets
                     .iter()
                     .flat_map(|set| statuses.iter().map(|status| with(set, *status)))

@@ -8,7 +8,7 @@ use fateshare::core::{
 use fateshare::spec::{DEFAULT_STOP_ON, MayFinish, Signal, StopOrder, StopTo};
 
 use super::{
-    Child, FIRST_SECOND, Fate, GRACE, HELD_BACK, KEY_OF_SCRIPTS, Process, World, codes,
+    Child, FIRST_SECOND, Fate, GRACE, HELD_BACK, KEY_OF_SCRIPTS, MOST_PROBES, Process, World,
     key_of_child, pid,
 };
 
@@ -18,6 +18,10 @@ impl World {
         let told = event.clone();
         let state_before = self.group.state();
         let actions = self.group.step(self.now, event);
+        if self.disagreement.is_none() {
+            let agreed = self.reference.passed(self.now, &told, &actions, &self.group);
+            self.disagreement = agreed.err();
+        }
         self.check_verdict(&told);
         for action in &actions {
             self.obey(action);
@@ -143,29 +147,20 @@ impl World {
                 assert_eq!(self.leaders[0].fate, Fate::Alive, "only a living main gets it");
             }
             Action::Stop { member, signal, target } => {
-                assert_eq!(*signal, self.stop_signal(), "the request's own, or SIGTERM");
+                assert_eq!(
+                    *signal,
+                    self.stop_signal(*member),
+                    "its own, the request's, or SIGTERM"
+                );
                 self.stop(*member, *target);
                 self.refuse(*member, *signal);
             }
-            Action::StopStraggler { key, signal } => {
-                // Its member's, if that is known; a stranger's is SIGTERM.
-                assert!([Signal::TERM, self.stop_signal()].contains(signal));
-                let member = self.all().find(|it| key_of_child(*it) == *key);
-                let member = member.expect("only what was found is signalled");
-                let child = &mut self.children[member.index()];
-                child.stops += 1;
-                assert_eq!(child.stops, 1, "no process gets more than one stop signal");
-                assert_eq!(
-                    self.leaders[member.index()].fate,
-                    Fate::Gone,
-                    "children of a living leader are no stragglers"
-                );
-            }
+            Action::StopStraggler { key, signal } => self.stop_straggler(*key, *signal),
             Action::Probe(_) => {
                 assert!(self.verdict.is_none(), "nobody is asked after the verdict");
                 assert!(!self.health.asked, "one question at a time");
                 self.health.asked = true;
-                self.health.probes += 1;
+                self.health.probes = MOST_PROBES.min(self.health.probes + 1);
             }
             Action::CancelProbes => {
                 assert!(self.health.asked, "there is something to cancel");
@@ -226,6 +221,18 @@ impl World {
                 self.code = Some(*code);
             }
         }
+    }
+
+    fn stop_straggler(&mut self, key: ProcessKey, signal: Signal) {
+        let member = self.all().find(|it| key_of_child(*it) == key);
+        let member = member.expect("only what was found is signalled");
+        // Its member's, if that is known; a stranger's is SIGTERM.
+        assert!([Signal::TERM, self.stop_signal(member)].contains(&signal));
+        let child = &mut self.children[member.index()];
+        child.stops += 1;
+        assert_eq!(child.stops, 1, "no process gets more than one stop signal");
+        let leader = self.leaders[member.index()].fate;
+        assert_eq!(leader, Fate::Gone, "children of a living leader are no stragglers");
     }
 
     fn start_scripts(&mut self) {
@@ -308,27 +315,32 @@ impl World {
 
     /// A function of the verdict, the spec and, for a stop request only, main's end.
     fn expected_code(&self) -> u8 {
-        let flat = |status: Status| match status {
-            Status::Exited(code) => code,
-            Status::Killed(signal) => 128 + u8::try_from(signal.number()).expect("small"),
-        };
+        let codes = &self.codes;
         match &self.verdict.as_ref().expect("there is a verdict").cause {
             Cause::MemberEnded(end) => match (end.member.0, end.status) {
-                (0, Status::SUCCESS) => codes().main_success,
-                (_, Status::SUCCESS) => codes().sidecar_success,
+                (0, Status::SUCCESS) => codes.main_success,
+                (_, Status::SUCCESS) => codes.sidecar_success,
                 (_, status) => flat(status),
             },
             Cause::StopRequest(request) => match (self.main_end, self.leaders[0].fate) {
-                (Some(status), _) => flat(status),
+                (Some(status), _) => match codes.stopped {
+                    Some(stopped) if self.stopped_as_told(status) => stopped,
+                    _ => flat(status),
+                },
                 (None, Fate::Alive) => 137,
-                (None, _) => 128 + u8::try_from(request.signal.number()).expect("small"),
+                (None, _) => flat(Status::Killed(request.signal)),
             },
             Cause::CannotStart(_) => 127,
-            Cause::Unhealthy(_) => codes().unhealthy,
-            Cause::ProfileExited(0) => codes().main_success,
+            Cause::Unhealthy(_) => codes.unhealthy,
+            Cause::ProfileExited(0) => codes.main_success,
             Cause::ProfileExited(code) => *code,
             Cause::OwnFailure(_) => 125,
         }
+    }
+
+    fn stopped_as_told(&self, status: Status) -> bool {
+        let told = Status::Killed(self.stop_signal(MemberId::MAIN));
+        [Status::SUCCESS, told].contains(&status)
     }
 
     /// After a walk's answer no straggler is left that was not told.
@@ -341,11 +353,19 @@ impl World {
         }
     }
 
-    /// No member of the model has a stop signal of its own.
-    fn stop_signal(&self) -> Signal {
-        match self.verdict.as_ref().map(|verdict| &verdict.cause) {
+    /// Its own, or the request's, or SIGTERM.
+    fn stop_signal(&self, member: MemberId) -> Signal {
+        let asked = match self.verdict.as_ref().map(|verdict| &verdict.cause) {
             Some(Cause::StopRequest(request)) => request.signal,
             _ => Signal::TERM,
-        }
+        };
+        self.models[member.index()].plan.stop_signal.unwrap_or(asked)
+    }
+}
+
+fn flat(status: Status) -> u8 {
+    match status {
+        Status::Exited(code) => code,
+        Status::Killed(signal) => 128 + u8::try_from(signal.number()).expect("small"),
     }
 }

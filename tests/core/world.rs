@@ -1,10 +1,17 @@
 //! A model of what is around the core: leaders, what they leave, signals, time. It offers every
-//! move that could come next (`moves.rs`); `promises.rs` checks what the core makes of it.
+//! move that could come next (`moves.rs`); `promises.rs` checks what the core makes of it. A second
+//! reading of the core (`../core_model`) hears and sees all that passes, and must agree with it.
 
+#[path = "fixed.rs"]
+mod fixed;
 #[path = "moves.rs"]
 mod moves;
 #[path = "promises.rs"]
 mod promises;
+#[path = "../core_model/mod.rs"]
+pub(crate) mod reference;
+#[path = "search.rs"]
+pub(crate) mod search;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::BuildHasher;
@@ -16,6 +23,9 @@ use fateshare::core::{
     Seen, Sender, SpawnFailure, SpawnFailureKind, State, Status, Verdict, Windows,
 };
 use fateshare::spec::{DEFAULT_STOP_ON, ExitCodes, MayFinish, Signal, StopOrder, StopTo};
+
+use fixed::Fixed;
+use reference::{CONTRACT, Disagreement, Reference, Rules};
 
 /// The grace of every modelled group.
 pub(crate) const GRACE: Duration = Duration::from_secs(9);
@@ -59,6 +69,14 @@ struct Process {
 
 /// One end of each class.
 const STATUSES: [Status; 3] = [Status::Killed(Signal::KILL), Status::Exited(3), Status::SUCCESS];
+
+/// One more for whom it matters which signal was the end.
+const MORE_STATUSES: [Status; 4] = [
+    Status::Killed(Signal::KILL),
+    Status::Exited(3),
+    Status::SUCCESS,
+    Status::Killed(Signal::TERM),
+];
 
 const UNBORN: Process = Process { fate: Fate::Unborn, stops: 0 };
 
@@ -159,8 +177,9 @@ pub(crate) enum Scripts {
 #[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct World {
     group: Group,
-    models: Vec<Model>,
-    offered: Offered,
+    models: Fixed<Vec<Model>>,
+    offered: Fixed<Offered>,
+    codes: Fixed<ExitCodes>,
     now: Moment,
     leaders: Vec<Process>,
     children: Vec<Process>,
@@ -185,15 +204,27 @@ pub(crate) struct World {
     waves: u8,
     main_end: Option<Status>,
     code: Option<u8>,
+    reference: Reference,
+    disagreement: Option<Disagreement>,
 }
 
 impl World {
     pub(crate) fn new(models: Vec<Model>, offered: Offered) -> Self {
+        Self::read_by(models, offered, codes(), &CONTRACT)
+    }
+
+    /// The same with other exit codes, and beside these rules.
+    pub(crate) fn read_by(
+        models: Vec<Model>,
+        offered: Offered,
+        codes: ExitCodes,
+        rules: &'static Rules,
+    ) -> Self {
         let plan = Plan {
             members: models.iter().map(|model| model.plan).collect(),
             grace: GRACE,
             stop_on: DEFAULT_STOP_ON.to_vec(),
-            exit_codes: codes(),
+            exit_codes: codes,
             profile: offered.prepares,
             job_control: JobControl::Shell,
             windows: Windows::None,
@@ -202,13 +233,16 @@ impl World {
             held_back: offered.held_back.map(|member| HeldBack { member, by: HELD_BACK }),
         };
         let mut world = Self {
+            reference: Reference::new(&plan, rules),
+            disagreement: None,
             group: Group::new(plan),
+            codes: Fixed::new(codes),
             now: Moment::at(FIRST_SECOND),
             leaders: vec![UNBORN; models.len()],
             children: vec![UNBORN; models.len()],
             scripts: UNBORN,
-            models,
-            offered,
+            models: Fixed::new(models),
+            offered: Fixed::new(offered),
             answers: VecDeque::new(),
             passed: 0,
             overslept: false,
@@ -262,7 +296,22 @@ impl World {
         }
     }
 
+    /// Makes a move, on which the core and the second reading have to agree.
     pub(crate) fn perform(&mut self, step: &Move) {
+        let Err(parted) = self.try_to_perform(step) else { return };
+        let first = Self::read_by(self.models.to_vec(), *self.offered, *self.codes, &CONTRACT);
+        let path = search::shortest_path(first, 20_000).map(|it| it.to_string());
+        let path = path.as_deref().unwrap_or("there is no short path to any");
+        panic!("{step:?}: {parted}\nThe shortest path to a disagreement:\n{path}");
+    }
+
+    /// Makes a move, and says where the core and the second reading part.
+    pub(crate) fn try_to_perform(&mut self, step: &Move) -> Result<(), Disagreement> {
+        self.make(step);
+        self.disagreement.take().map_or(Ok(()), Err)
+    }
+
+    fn make(&mut self, step: &Move) {
         match step {
             Move::Answer => {
                 let answer = self.answers.pop_front().expect("there is an answer");
@@ -462,7 +511,7 @@ impl World {
 }
 
 /// Codes that can be told apart.
-fn codes() -> ExitCodes {
+pub(crate) fn codes() -> ExitCodes {
     ExitCodes { main_success: 7, sidecar_success: 69, unhealthy: 70, stopped: None }
 }
 
