@@ -17,7 +17,7 @@ use fateshare::cloudfoundry::Output;
 use fateshare::core::OWN_FAILURE;
 use fateshare::load::{self, setting};
 use fateshare::local::{self, Recreation, Wanted};
-use fateshare::report::document::{FORM, Report};
+use fateshare::report::document::Report;
 use fateshare::report::page;
 use fateshare::report::timeline::{self, Letters};
 use fateshare::run::{Outside, Settings, SocketChoice, TerminationLog};
@@ -222,14 +222,7 @@ fn timeline(args: &cli::Timeline) -> Result<u8> {
     let read = || files::read(&args.report);
     let text = signals::interruptible(read).context("cannot catch signals")?;
     let text = text.with_context(|| format!("{shown}"))?;
-    let report: Report = serde_json::from_slice(&text)
-        .map_err(|error| anyhow!("{shown}: is no report of fateshare run --report: {error}"))?;
-    if report.form != FORM {
-        return Err(anyhow!(
-            "{shown}: is of the form {:?}; this fateshare reads {FORM:?}",
-            report.form
-        ));
-    }
+    let report = Report::read(&text).map_err(|why| anyhow!("{shown}: {why}"))?;
     if let Some(file) = &args.html {
         write(file, "--html", &page::page(&report))?;
         return Ok(0);

@@ -144,6 +144,14 @@ pub struct Platforms {
 }
 
 impl Drill {
+    /// Reads a drill back. The error is a fragment that fits after the file's name.
+    pub fn read(text: &[u8]) -> Result<Self, String> {
+        let drill: Self = serde_json::from_slice(text).map_err(|error| {
+            format!("is nothing that fateshare drill --json has printed: {error}")
+        })?;
+        if drill.form == FORM { Ok(drill) } else { Err(format!("is of the form {:?}", drill.form)) }
+    }
+
     /// As it is printed: indented, with a newline at its end.
     pub fn text(&self) -> String {
         // Nothing in it can fail to be written: there are no maps but those of JSON.

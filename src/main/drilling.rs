@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use fateshare::cli;
 use fateshare::drill::annotations::annotations;
-use fateshare::drill::document::{Drill, FORM};
+use fateshare::drill::document::Drill;
 use fateshare::drill::junit::junit;
 use fateshare::drill::{
     self, Choice, Kind, Secrets, Wanted, compare, page, replay, table, variables,
@@ -207,12 +207,5 @@ fn former(file: &Path) -> Result<Drill> {
     let read = || files::read(file);
     let text = signals::interruptible(read).context("cannot catch signals")?;
     let text = text.with_context(|| format!("--baseline: {shown}"))?;
-    let drill: Drill = serde_json::from_slice(&text).map_err(|error| {
-        anyhow!("--baseline: {shown}: is nothing that fateshare drill --json has printed: {error}")
-    })?;
-    let form = &drill.form;
-    if form != FORM {
-        return Err(anyhow!("--baseline: {shown}: is of the form {form:?}"));
-    }
-    Ok(drill)
+    Drill::read(&text).map_err(|why| anyhow!("--baseline: {shown}: {why}"))
 }

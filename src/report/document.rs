@@ -301,6 +301,16 @@ impl Report {
         }
     }
 
+    /// Reads a report back. The error is a fragment that fits after the file's name.
+    pub fn read(text: &[u8]) -> Result<Self, String> {
+        let report: Self = serde_json::from_slice(text)
+            .map_err(|error| format!("is no report of fateshare run --report: {error}"))?;
+        if report.form == FORM {
+            return Ok(report);
+        }
+        Err(format!("is of the form {:?}; this fateshare reads {FORM:?}", report.form))
+    }
+
     /// As it is written to a file: indented, with a newline at its end.
     pub fn text(&self) -> String {
         // Nothing in it can fail to be written: there are no maps but those of JSON.

@@ -17,6 +17,8 @@ mod wait;
 mod window;
 
 pub use launcher::{free_port, instance};
+#[doc(hidden)]
+pub use profile::changed as changed_by_scripts;
 pub use window::{Outside, SocketChoice, TerminationLog, letters, timeline_look};
 
 use std::path::PathBuf;

@@ -256,9 +256,11 @@ enum Exported {
 fn exported(file: &mut File) -> Exported {
     let mut bytes = Vec::new();
     let read = file.rewind().and_then(|()| file.take(LARGEST).read_to_end(&mut bytes));
-    let Some(bytes) = read.ok().and_then(|_| bytes.strip_suffix(b"\0")) else {
-        return Exported::Unfinished;
-    };
+    read.map_or(Exported::Unfinished, |_| exported_in(&bytes))
+}
+
+fn exported_in(bytes: &[u8]) -> Exported {
+    let Some(bytes) = bytes.strip_suffix(b"\0") else { return Exported::Unfinished };
     let Some(bytes) = bytes.strip_suffix(b"\0") else {
         return if bytes.is_empty() {
             Exported::All(Variables::new())
@@ -268,6 +270,17 @@ fn exported(file: &mut File) -> Exported {
     };
     let variables: Option<Variables> = bytes.split(|byte| *byte == 0).map(variable).collect();
     variables.map_or(Exported::Torn, Exported::All)
+}
+
+/// What scripts whose child has written this have changed, and the names of what is no text; `None` if they
+/// did not come to their end. Here for fuzzing.
+#[doc(hidden)]
+pub fn changed(before: &[u8], written: &[u8]) -> Option<(Changes, Vec<String>)> {
+    let before = before.split(|byte| *byte == 0).filter_map(variable).collect();
+    match exported_in(written) {
+        Exported::All(after) => Some(changes(&before, after)),
+        Exported::Unfinished | Exported::Torn => None,
+    }
 }
 
 /// `NAME=value`, if a shell can see it: others go through it untouched.

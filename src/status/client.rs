@@ -10,6 +10,7 @@ use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::runtime::Builder;
 use tokio::task::JoinError;
@@ -107,7 +108,8 @@ pub fn ask(socket: Option<&Path>, runtime_dir: Option<&Path>) -> Result<Vec<Foun
 }
 
 /// What a server says goes to a terminal: one short line, whoever it was.
-fn shown(why: &str) -> String {
+#[doc(hidden)]
+pub fn shown(why: &str) -> String {
     const LONGEST: usize = 300;
     let line = on_one_line(why);
     line[..line.floor_char_boundary(LONGEST)].to_owned()
@@ -124,7 +126,9 @@ async fn ask_patiently(place: &Place, owner: Option<u32>) -> Result<(Status, boo
 }
 
 /// Why there is no answer.
-enum Refusal {
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Refusal {
     /// Too many ask just now.
     Crowd,
     /// Nobody is there.
@@ -142,15 +146,24 @@ async fn ask_one(place: &Place, owner: Option<u32>) -> Result<(Status, bool), Re
         io::ErrorKind::NotFound => Refusal::Nobody("no such socket".to_owned()),
         _ => Refusal::Nobody(error.to_string()),
     })?;
-    let said = |error: &dyn std::fmt::Display| Refusal::Silent(error.to_string());
-    let server = peer(&stream).map_err(|error| said(&error))?;
+    let server = peer(&stream).map_err(|error| Refusal::Silent(error.to_string()))?;
     if !is_trusted(place, owner, server) {
         let user = server.uid;
         let why = format!("is user {user}'s, who could tell anything: not asked");
         return Err(Refusal::Stranger(why));
     }
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| said(&error))?;
+    Ok((converse(stream).await?, server.uid == process::effective_user()))
+}
+
+/// One question, one answer, whoever gives it. Here for fuzzing, which brings a stream of its own.
+#[doc(hidden)]
+pub async fn converse<S>(stream: S) -> Result<Status, Refusal>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| Refusal::Silent(error.to_string()))?;
     tokio::spawn(connection);
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.uri_mut() = hyper::Uri::from_static("/v1/status");
@@ -163,9 +176,8 @@ async fn ask_one(place: &Place, owner: Option<u32>) -> Result<(Status, bool), Re
     if status != StatusCode::OK {
         return Err(Refusal::Silent(String::from_utf8_lossy(&body).trim().to_owned()));
     }
-    let status = serde_json::from_slice(&body)
-        .map_err(|error| Refusal::Silent(format!("its answer cannot be read: {error}")))?;
-    Ok((status, server.uid == process::effective_user()))
+    serde_json::from_slice(&body)
+        .map_err(|error| Refusal::Silent(format!("its answer cannot be read: {error}")))
 }
 
 async fn connect(place: &Place) -> io::Result<UnixStream> {

@@ -64,8 +64,9 @@ pub struct Server {
 }
 
 /// Through which door somebody came.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub enum Door {
     /// The Unix socket, and is entitled.
     Entitled,
     /// The Unix socket, and is not: this user.
@@ -231,8 +232,9 @@ fn is_entitled(board: &Board, peer: Peer) -> bool {
     uid == 0 || uid == process::effective_user() || board.lock().users.contains(&uid)
 }
 
-/// One connection: one request, one answer.
-pub(super) async fn serve<S>(stream: S, board: Board, door: Door)
+/// One connection: one request, one answer. Here for fuzzing, which brings a stream of its own.
+#[doc(hidden)]
+pub async fn serve<S>(stream: S, board: Board, door: Door)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -21,7 +21,7 @@ use super::seam;
 
 /// Which control groups have the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
+pub(super) enum Version {
     One,
     Two,
 }
@@ -119,16 +119,18 @@ fn count(file: &File) -> io::Result<u64> {
     // Seven names with a number each.
     let mut text = [0; 512];
     let length = seam::call("read_oom_kills", || file.read_at(&mut text, 0))?;
-    let text = text.get(..length).and_then(|text| std::str::from_utf8(text).ok());
-    let counted = text.and_then(|text| {
-        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
-        lines.find(|(name, _)| *name == "oom_kill")?.1.parse().ok()
-    });
+    let counted = text.get(..length).and_then(kills);
     counted.ok_or_else(|| io::Error::other("this kernel does not count out-of-memory kills"))
 }
 
+/// The count in `memory.events` or `memory.oom_control`.
+pub(super) fn kills(text: &[u8]) -> Option<u64> {
+    let mut lines = std::str::from_utf8(text).ok()?.lines().filter_map(|it| it.split_once(' '));
+    lines.find(|(name, _)| *name == "oom_kill")?.1.parse().ok()
+}
+
 /// Where our memory's control group may be.
-fn folders(groups: &[u8], mounts: &[u8]) -> Vec<(Version, PathBuf)> {
+pub(super) fn folders(groups: &[u8], mounts: &[u8]) -> Vec<(Version, PathBuf)> {
     let Some((version, group)) = group(groups) else { return Vec::new() };
     let mounts = mounts.split(|byte| *byte == b'\n');
     mounts.filter_map(|mount| Some((version, folder(version, &group, mount)?))).collect()

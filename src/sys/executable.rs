@@ -151,6 +151,11 @@ pub fn missing_interpreter(file: &Path) -> Option<String> {
     let mut head = Vec::new();
     let opened = seam::call("open_program", || fs::File::open(file));
     opened.ok()?.take(256).read_to_end(&mut head).ok()?;
+    interpreter(&head)
+}
+
+/// What a program that begins so needs.
+pub(super) fn interpreter(head: &[u8]) -> Option<String> {
     if head.starts_with(b"\x7fELF") {
         return Some("its dynamic loader, which this image lacks".to_owned());
     }

@@ -25,6 +25,8 @@ pub mod ports;
 pub mod privileges;
 pub mod process;
 pub mod procfs;
+#[doc(hidden)]
+pub mod readers;
 pub mod reap;
 mod seam;
 pub mod signals;

@@ -34,7 +34,7 @@ pub fn taken() -> BTreeSet<Taken> {
     texts.flat_map(|text| parse(&String::from_utf8_lossy(&text))).collect()
 }
 
-fn parse(text: &str) -> Vec<Taken> {
+pub(super) fn parse(text: &str) -> Vec<Taken> {
     text.lines().skip(1).filter_map(parse_line).collect()
 }
 

@@ -92,7 +92,7 @@ pub(super) fn is_absence(error: &io::Error) -> bool {
 }
 
 /// The name may hold blanks and parentheses, so the fields are counted from the last one on.
-fn parse(text: &[u8]) -> Option<Stat> {
+pub(super) fn parse(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|byte| *byte == b'(')?;
     let close = text.iter().rposition(|byte| *byte == b')')?;
     let pid = number(text.get(..open)?)?;

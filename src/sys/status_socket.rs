@@ -346,16 +346,19 @@ fn is_socket_name(name: &str) -> bool {
 
 /// The names of our PID namespace's groups in our network namespace.
 fn abstract_places() -> Vec<Place> {
-    let prefix = format!("@{ABSTRACT}-{}-", process_namespace());
-    let text = fs::read("/proc/net/unix").unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let names = text.lines().filter_map(|line| {
+    names_in(&fs::read("/proc/net/unix").unwrap_or_default(), process_namespace())
+}
+
+/// The names of a PID namespace's groups in `/proc/net/unix`.
+pub(super) fn names_in(text: &[u8], namespace: u64) -> Vec<Place> {
+    let prefix = format!("@{ABSTRACT}-{namespace}-");
+    let name = |line: &str| {
         let name = line.split_ascii_whitespace().nth(7)?;
         let rest = name.strip_prefix(&prefix)?;
         rest.split('-').next()?.parse::<i32>().ok()?;
         Some(Place::Abstract(name[1..].to_owned()))
-    });
-    names.collect()
+    };
+    String::from_utf8_lossy(text).lines().filter_map(name).collect()
 }
 
 /// Who is at the other end of a connection.

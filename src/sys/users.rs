@@ -73,7 +73,7 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Says who it is. `read` gives the content of a file and is asked only for what is needed: with
 /// numbers for both, no group file can stand in the way.
-fn resolve(
+pub(super) fn resolve(
     user: &UserName,
     own_gid: u32,
     read: &dyn Fn(&'static str) -> io::Result<Option<Vec<u8>>>,

@@ -84,6 +84,22 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// Of a member's lines in this format.
+    pub(super) fn of_member(
+        format: Format,
+        names: &[String],
+        member: usize,
+        stream: Stream,
+        colours: Colours,
+    ) -> Self {
+        let name = names.get(member).map_or("?", String::as_str);
+        match format {
+            Format::Json => Self::json(name, stream),
+            Format::CloudFoundry => Self::cloud_foundry(name, stream, colours),
+            Format::Raw | Format::Text => Self::text(names, member, colours),
+        }
+    }
+
     /// `name | `, the bar of all members in one column.
     pub(super) fn text(names: &[String], member: usize, colours: Colours) -> Self {
         let columns = |name: &String| name.chars().count();

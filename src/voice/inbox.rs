@@ -261,14 +261,19 @@ impl Inbox {
     /// all of it is written.
     pub(super) fn wait_until_all_done(&self, patience: Duration, limit: Duration) -> bool {
         let begin = clock::monotonic();
-        self.lock().last = Last::Wanted;
-        self.wake();
+        self.want_all();
         // On a machine that has too much to do the thread may not have its turn for a while, which is
         // no reader's fault.
         self.wait_until(|state| state.last != Last::Wanted, UNHEARD.max(patience), limit);
         let left = limit.saturating_sub(clock::monotonic().saturating_sub(begin));
         self.wait_until(|state| state.last == Last::Done, patience, left);
         self.lock().last == Last::Done
+    }
+
+    /// From now on everything that is there is to be written.
+    pub(super) fn want_all(&self) {
+        self.lock().last = Last::Wanted;
+        self.wake();
     }
 
     fn wait_until(&self, done: impl Fn(&State) -> bool, patience: Duration, limit: Duration) {

@@ -1,70 +1,22 @@
 //! Whatever members write, in whatever pieces it is read and taken: every line comes through whole,
 //! in its order, once; or is counted.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::bench::{Mood, Reader};
 use super::counters::{Counted, Counters};
 use super::format::{Colours, Format, Frame, Stream};
 use super::inbox::{Inbox, LastWords, Said, Whose};
 use super::lane::{Lane, Relayed};
 use super::lines::{LONGEST, Splitter};
-use super::take::{Take, Written};
+use super::take::Written;
 use crate::sys::outlet::Outlet;
 use crate::sys::watch::Outputs;
-
-/// What a reader does with one write.
-#[derive(Clone, Copy, Debug)]
-enum Mood {
-    /// It takes at most so many bytes.
-    Takes(usize),
-    /// It takes nothing now.
-    Stalls,
-    /// The write fails.
-    Fails,
-}
-
-/// A reader with moods, one a write, again and again; in the end it takes everything.
-#[derive(Debug, Default)]
-struct Reader {
-    moods: RefCell<VecDeque<Mood>>,
-    taken: RefCell<Vec<u8>>,
-    room: usize,
-}
-
-impl Take for Reader {
-    fn room(&self) -> usize {
-        self.room
-    }
-
-    fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
-        assert!(!bytes.is_empty());
-        let mood = self.moods.borrow_mut().pop_front().unwrap_or(Mood::Takes(usize::MAX));
-        match mood {
-            Mood::Takes(most) => {
-                let count = bytes.len().min(most);
-                self.taken.borrow_mut().extend_from_slice(&bytes[..count]);
-                Ok(Some(count))
-            }
-            Mood::Stalls => Ok(None),
-            Mood::Fails => Err(io::Error::from(io::ErrorKind::BrokenPipe)),
-        }
-    }
-
-    fn unread(&self) -> Option<usize> {
-        None
-    }
-
-    fn name(&self) -> &'static str {
-        "a reader with moods"
-    }
-}
 
 /// What a member writes, and in which pieces.
 #[derive(Clone, Debug)]
@@ -241,10 +193,6 @@ fn any_moods(fails: bool) -> impl Strategy<Value = Vec<Mood>> {
     prop::collection::vec(mood, 0..60)
 }
 
-fn reader(moods: Vec<Mood>, room: usize) -> Reader {
-    Reader { moods: RefCell::new(moods.into()), taken: RefCell::default(), room }
-}
-
 /// Each case makes pipes and writes to them: a thousand take a minute or two.
 fn cases() -> u32 {
     let long = std::env::var("FATESHARE_TEST_LONG").is_ok_and(|value| value == "1");
@@ -260,8 +208,8 @@ proptest! {
         moods in any_moods(false),
         room in prop_oneof![Just(4_096_usize), Just(20_000), Just(usize::MAX)],
     ) {
-        let (lane, counters, _) = relay(&writers, Look::Text, reader(moods, room));
-        let lines = came(&lane.into_sink().taken.into_inner(), writers.len(), Look::Text);
+        let (lane, counters, _) = relay(&writers, Look::Text, Reader::new(moods, room));
+        let lines = came(&lane.into_sink().into_taken(), writers.len(), Look::Text);
         for (member, writer) in writers.iter().enumerate() {
             let expected = expected(&writer.text);
             prop_assert_eq!(&lines[member], &expected);
@@ -278,8 +226,8 @@ proptest! {
         moods in any_moods(false),
         room in prop_oneof![Just(4_096_usize), Just(20_000), Just(usize::MAX)],
     ) {
-        let (lane, ..) = relay(&writers, Look::Json, reader(moods, room));
-        let lines = came(&lane.into_sink().taken.into_inner(), writers.len(), Look::Json);
+        let (lane, ..) = relay(&writers, Look::Json, Reader::new(moods, room));
+        let lines = came(&lane.into_sink().into_taken(), writers.len(), Look::Json);
         for (member, writer) in writers.iter().enumerate() {
             let expected: Vec<Vec<u8>> = expected(&writer.text)
                 .iter()
@@ -294,9 +242,9 @@ proptest! {
         writers in prop::collection::vec(any_writer(), 1..4),
         moods in any_moods(true),
     ) {
-        let (lane, counters, _) = relay(&writers, Look::Json, reader(moods, 4_096));
+        let (lane, counters, _) = relay(&writers, Look::Json, Reader::new(moods, 4_096));
         // What came of a line whose rest is lost is a line, and none that can be read.
-        let taken = lane.into_sink().taken.into_inner();
+        let taken = lane.into_sink().into_taken();
         let whole = |line: &&[u8]| serde_json::from_slice::<serde_json::Value>(line).is_ok();
         let came = taken.split(|byte| *byte == b'\n').filter(whole).count() as u64;
         let counts: Vec<_> = counters.iter().map(|member| member[0].counts()).collect();
@@ -315,7 +263,7 @@ fn alone(moods: Vec<Mood>, frame: Frame, splitter: Splitter) -> (Lane<Reader>, F
     let outlet = Outlet::pipe(None).expect("a pipe");
     outputs.add(&outlet.ours, 0).expect("it is watched");
     let mut lane =
-        Lane::new(reader(moods, 4_096), (1, Arc::default()), outputs, inbox).expect("a lane");
+        Lane::new(Reader::new(moods, 4_096), (1, Arc::default()), outputs, inbox).expect("a lane");
     let all: Arc<[[Counters; 2]]> = Arc::new([<[Counters; 2]>::default()]);
     let counters = Counted { all, member: 0, stream: 0 };
     let ours = Arc::new(outlet.ours);
@@ -338,7 +286,7 @@ fn a_line_of_ours_comes_between_lines_of_a_member() {
     let (at, text) = (Duration::ZERO, b"web exited".to_vec());
     lane.say(&Frame::ours(Format::Text, Colours::None), &Said { at, text, whose: Whose::Ours });
     while lane.drain() == Written::Stalled {}
-    let taken = String::from_utf8(lane.into_sink().taken.into_inner()).expect("text");
+    let taken = String::from_utf8(lane.into_sink().into_taken()).expect("text");
     assert_eq!(taken.lines().filter(|line| *line == "m0 | 0123456789").count(), 5_000);
     assert_eq!(taken.lines().filter(|line| *line == "fateshare: web exited").count(), 1);
     assert_eq!(taken.lines().count(), 5_001);
@@ -366,7 +314,7 @@ fn last_words_come_behind_everything_whatever_the_reader_does() {
         }
         while lane.drain() == Written::Stalled {}
         drop(held);
-        let taken = String::from_utf8(lane.into_sink().taken.into_inner()).expect("text");
+        let taken = String::from_utf8(lane.into_sink().into_taken()).expect("text");
         assert_eq!(taken.lines().count(), 3_001, "{closed}");
         let last = "1970-01-01T00:00:00.00+0000 [APP/PROC/WEB/0] OUT no end: Exit status 3";
         assert_eq!(taken.lines().last(), Some(last), "{closed}");

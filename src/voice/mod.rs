@@ -11,6 +11,8 @@
 
 mod alone;
 mod aside;
+#[doc(hidden)]
+pub mod bench;
 pub mod counters;
 pub mod format;
 #[cfg(test)]

@@ -9,7 +9,8 @@ use super::format::{Colours, Format, Frame, Stream};
 use super::inbox::{Inbox, LastWords, Output, Whose};
 use super::lane::{Lane, Relayed};
 use super::lines::Splitter;
-use super::take::Written;
+use super::take::{Take, Written};
+use crate::sys::output::Sink;
 use crate::sys::watch::{Bell, Wanted, wait};
 use crate::sys::{clock, memory};
 
@@ -30,10 +31,10 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 /// What the thread works with.
 #[derive(Debug)]
-pub(super) struct Pump {
+pub(super) struct Pump<S = Sink> {
     pub(super) inbox: Arc<Inbox>,
     /// Standard output and standard error.
-    pub(super) lanes: [Lane; 2],
+    pub(super) lanes: [Lane<S>; 2],
     pub(super) format: Format,
     pub(super) names: Vec<String>,
     pub(super) colours: [Colours; 2],
@@ -51,13 +52,50 @@ impl Pump {
         let inbox = Arc::clone(&self.inbox);
         let Some(bell) = inbox.bell() else { return };
         loop {
-            if !inbox.is_last() {
-                self.round();
-            } else if self.finish() {
-                inbox.all_done();
-            }
+            self.turn();
             self.rest(bell);
         }
+    }
+
+    /// Sleeps until there is something to do.
+    fn rest(&mut self, bell: &Bell) {
+        if self.lanes.iter().any(Lane::has_work) {
+            return;
+        }
+        let swollen = self.lanes.iter().any(Lane::is_swollen);
+        let ending = self.inbox.is_last() && self.lanes.iter().any(Lane::is_stalled);
+        let limit = if ending { Some(GLANCE) } else { swollen.then_some(QUIET) };
+        let [stdout, stderr] = &self.lanes;
+        let called = || Wanted::Readable(bell.as_fd());
+        let [stdout, stderr] = [stdout, stderr].map(|lane| lane.wanted().unwrap_or_else(called));
+        let wanted = [called(), stdout, stderr];
+        match wait(wanted, limit) {
+            Ok([true, ..]) => bell.silence(),
+            Ok([false, false, false]) if ending => {
+                self.lanes.iter_mut().for_each(Lane::look_at_reader);
+            }
+            Ok([false, false, false]) if swollen => {
+                self.lanes.iter_mut().for_each(Lane::give_back);
+                memory::give_back();
+            }
+            Ok(_) => {}
+            Err(_) => clock::nap(),
+        }
+    }
+}
+
+impl<S: Take> Pump<S> {
+    /// Everything that can be done now, be it the end. Says whether that is reached.
+    pub(super) fn turn(&mut self) -> bool {
+        if !self.inbox.is_last() {
+            self.round();
+            return false;
+        }
+        let done = self.finish();
+        if done {
+            self.inbox.all_done();
+        }
+        done
     }
 
     /// Everything that can be done now.
@@ -103,17 +141,11 @@ impl Pump {
     fn add(&mut self, output: Output) {
         let Output { number, member, stream, ours } = output;
         let place = stream as usize;
-        let name = self.names.get(member).map_or("?", String::as_str);
-        let frame = match self.format {
-            Format::Json => Frame::json(name, stream),
-            Format::CloudFoundry => {
-                let frame = Frame::cloud_foundry(name, stream, self.colours[place]);
-                // Profile scripts write in a member's name.
-                let is_member = number < self.names.len();
-                if is_member { frame } else { frame.without_last_words() }
-            }
-            Format::Raw | Format::Text => Frame::text(&self.names, member, self.colours[place]),
-        };
+        let colours = self.colours[place];
+        let frame = Frame::of_member(self.format, &self.names, member, stream, colours);
+        // Profile scripts write in a member's name.
+        let is_member = number < self.names.len();
+        let frame = if is_member { frame } else { frame.without_last_words() };
         let all = Arc::clone(&self.counters);
         let counters = Counted { all, member, stream: place };
         let relayed = Relayed {
@@ -187,32 +219,6 @@ impl Pump {
                     tracing::debug!("{text}");
                 }
             }
-        }
-    }
-
-    /// Sleeps until there is something to do.
-    fn rest(&mut self, bell: &Bell) {
-        if self.lanes.iter().any(Lane::has_work) {
-            return;
-        }
-        let swollen = self.lanes.iter().any(Lane::is_swollen);
-        let ending = self.inbox.is_last() && self.lanes.iter().any(Lane::is_stalled);
-        let limit = if ending { Some(GLANCE) } else { swollen.then_some(QUIET) };
-        let [stdout, stderr] = &self.lanes;
-        let called = || Wanted::Readable(bell.as_fd());
-        let [stdout, stderr] = [stdout, stderr].map(|lane| lane.wanted().unwrap_or_else(called));
-        let wanted = [called(), stdout, stderr];
-        match wait(wanted, limit) {
-            Ok([true, ..]) => bell.silence(),
-            Ok([false, false, false]) if ending => {
-                self.lanes.iter_mut().for_each(Lane::look_at_reader);
-            }
-            Ok([false, false, false]) if swollen => {
-                self.lanes.iter_mut().for_each(Lane::give_back);
-                memory::give_back();
-            }
-            Ok(_) => {}
-            Err(_) => clock::nap(),
         }
     }
 }
