@@ -11,7 +11,7 @@ use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::said;
@@ -26,19 +26,24 @@ const LONGEST_BODY: Duration = Duration::from_millis(50);
 /// So much of an address is shown.
 const MOST_SHOWN: usize = 200;
 
-/// The status of the last answer.
-pub(super) async fn get(
-    stream: TcpStream,
+/// The status of the last answer. `again` connects once more, for the next redirect.
+pub(super) async fn get<S, F>(
+    stream: S,
     address: SocketAddr,
     path: &str,
     agent: &'static str,
-) -> Result<u16, String> {
+    again: impl Fn() -> F,
+) -> Result<u16, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = io::Result<S>>,
+{
     let mut stream = Some(stream);
     let mut path = path.to_owned();
     for _ in 0..=MOST_REDIRECTS {
         let stream = match stream.take() {
             Some(stream) => stream,
-            None => TcpStream::connect(address).await.map_err(|error| said(&error))?,
+            None => again().await.map_err(|error| said(&error))?,
         };
         let response = ask(stream, address, &path, agent).await?;
         let status = response.status().as_u16();
@@ -55,12 +60,15 @@ pub(super) async fn get(
     Err(format!("stopped after {MOST_REDIRECTS} redirects"))
 }
 
-async fn ask(
-    stream: TcpStream,
+async fn ask<S>(
+    stream: S,
     address: SocketAddr,
     path: &str,
     agent: &'static str,
-) -> Result<Response<Incoming>, String> {
+) -> Result<Response<Incoming>, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| explain(&error))?;
     // It ends when the sender is gone.

@@ -9,6 +9,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -27,6 +28,22 @@ pub struct Question {
     pub limit: Duration,
     /// Who asks, in the request.
     pub agent: &'static str,
+}
+
+/// The status with which this stream's other end, and whoever is connected to later, answers a GET. Here for
+/// fuzzing, which brings streams of its own.
+#[doc(hidden)]
+pub async fn status<S, F>(
+    stream: S,
+    address: SocketAddr,
+    path: &str,
+    again: impl Fn() -> F,
+) -> Result<u16, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = io::Result<S>>,
+{
+    http::get(stream, address, path, "fateshare", again).await
 }
 
 /// An answer that is none to worry about.
@@ -54,7 +71,11 @@ impl Question {
         let (address, stream) = self.connect().await.map_err(|why| self.failed(&why))?;
         let passed = Passed { address: address.ip() };
         let Some(path) = &self.path else { return Ok(passed) };
-        let reason = match http::get(stream, address, path, self.agent).await {
+        let reason = match http::get(stream, address, path, self.agent, || {
+            TcpStream::connect(address)
+        })
+        .await
+        {
             Ok(200) => return Ok(passed),
             Ok(status) => {
                 let took = clock::monotonic().saturating_sub(began);

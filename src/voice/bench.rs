@@ -170,6 +170,11 @@ impl Bench {
         end.map_or(Ok(()), |end| end.write_all(piece))
     }
 
+    /// Whether a member may write there any more.
+    pub fn writes(&self, member: usize, stream: Stream) -> bool {
+        self.theirs.get(member).is_some_and(|ends| ends[stream as usize].is_some())
+    }
+
     /// A member writes nothing more.
     pub fn close(&mut self, member: usize, stream: Stream) {
         if let Some(ends) = self.theirs.get_mut(member) {
