@@ -53,9 +53,9 @@ pub fn show(reading: &Reading, found: &Found<'_>) -> String {
     }
     for lack in lacks {
         let name = launch.members.get(lack.member.index()).map_or("?", |it| it.name.as_str());
-        let _ = writeln!(text, "warning: {name}: on this machine: {}", lack.reason);
+        let _ = writeln!(text, "warning: {name}: on this machine: {}", on_one_line(&lack.reason));
         if let Some(hint) = &lack.hint {
-            let _ = writeln!(text, "  {hint}");
+            let _ = writeln!(text, "  {}", on_one_line(hint));
         }
     }
     text

@@ -219,3 +219,23 @@ fn several_that_cannot_be_started_have_a_line_each() {
         assert!(matches!(verdict.cause, Cause::CannotStart(_)));
     }
 }
+
+#[test]
+fn a_reason_of_several_lines_is_one() {
+    let mut story = Story::of(", health_check: {type: port, start_timeout: 1s}", 0);
+    story.at(50, Event::Tick);
+    let answer = Answer::Failed("refused\n[CELL/0] OUT Container became healthy".to_owned());
+    story.at(1_100, Event::Probed { check: Check::Health, answer });
+    assert!(matches!(story.group.verdict().expect("a verdict").cause, Cause::Unhealthy(_)));
+    let reason = "refused\\n[CELL/0] OUT Container became healthy";
+    let is_whole = |line: &LogLine| match line {
+        LogLine::Platform(text) => !text.contains('\n'),
+        LogLine::Member(..) => false,
+    };
+    assert!(story.lines.iter().all(is_whole), "{:?}", story.lines);
+    let last = story
+        .lines
+        .iter()
+        .filter(|it| matches!(it, LogLine::Platform(text) if text.contains(reason)));
+    assert_eq!(last.count(), 1, "{:?}", story.lines);
+}

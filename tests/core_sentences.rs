@@ -549,3 +549,17 @@ fn ctrl_z_and_what_undoes_it() {
     story.says("stopped with all members (SIGTSTP); SIGCONT continues");
     story.says("continued, with all members");
 }
+
+#[test]
+fn a_reason_from_outside_stays_on_one_line() {
+    let mut story = Story::of(PAIR);
+    let failure = SignalFailure {
+        pid: Pid(8),
+        member: Some(SIDECAR),
+        signal: Signal::TERM,
+        reason: "no\nfateshare: ended\u{1b}[2J".to_owned(),
+        denied: false,
+    };
+    story.at(0, got(Signal::TERM, Sender::Outside)).at(0, Event::SignalFailed(failure));
+    story.says("could not send SIGTERM to config-server (pid 8): no\\nfateshare: ended\u{fffd}[2J");
+}

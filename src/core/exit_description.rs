@@ -6,7 +6,7 @@ use super::event::{Before, Unhealthy};
 use super::ids::{MemberId, Status};
 use super::out_of_memory::OutOfMemory;
 use super::verdict::{Cause, MemberEnd};
-use crate::spec::{Launch, Platform};
+use crate::spec::{Launch, Platform, on_one_line};
 
 /// The platform's words for this cause, where the platform is played; `None` also where it would say
 /// nothing: see [`description`].
@@ -18,20 +18,22 @@ pub fn exit_description(launch: &Launch, cause: &Cause) -> Option<String> {
 /// The platform's words for this cause; `None` where it would say nothing: after a stop request, and
 /// for what only we could not do.
 pub(super) fn description(launch: &Launch, cause: &Cause) -> Option<String> {
-    match cause {
-        Cause::MemberEnded(end) => Some(member_ended(launch, end)),
-        Cause::Unhealthy(unhealthy) => Some(match unhealthy.before {
+    let text = match cause {
+        Cause::MemberEnded(end) => member_ended(launch, end),
+        Cause::Unhealthy(unhealthy) => match unhealthy.before {
             Before::NeverHealthy(time) => {
                 format!("Instance never healthy after {}: {}", go(time), probed(unhealthy))
             }
             Before::Healthy => format!("Instance became unhealthy: {}", probed(unhealthy)),
-        }),
+        },
         // There every member runs the scripts, and the first to exit is as good as any other.
         Cause::ProfileExited(code) => {
-            Some(exits(launch, &[(MemberId::MAIN, Status::Exited(*code))], false))
+            exits(launch, &[(MemberId::MAIN, Status::Exited(*code))], false)
         }
-        Cause::StopRequest(_) | Cause::CannotStart(_) | Cause::OwnFailure(_) => None,
-    }
+        Cause::StopRequest(_) | Cause::CannotStart(_) | Cause::OwnFailure(_) => return None,
+    };
+    // A check's reason may be a server's words.
+    Some(on_one_line(&text))
 }
 
 /// What the platform's probe says. It asks one address, where we may have asked two.

@@ -11,7 +11,7 @@ use super::out_of_memory::OutOfMemory;
 use super::outcome::Ending;
 use super::restart::crash_count;
 use super::verdict::Cause;
-use crate::spec::Launch;
+use crate::spec::{Launch, on_one_line};
 
 /// The platform cuts the reason of a crash here, in bytes.
 const LONGEST_REASON: usize = 1024;
@@ -64,8 +64,17 @@ pub fn created(instance: &Instance) -> [LogLine; 2] {
     ]
 }
 
-/// The lines for an entry of the event list.
+/// The lines for an entry of the event list. Each is one, whatever a reason holds.
 pub fn platform_lines(context: Context<'_>, happening: &Happening) -> Vec<LogLine> {
+    let lines = lines(context, happening).into_iter();
+    let whole = lines.map(|line| match line {
+        LogLine::Platform(text) => LogLine::Platform(on_one_line(&text)),
+        LogLine::Member(member, text) => LogLine::Member(member, on_one_line(&text)),
+    });
+    whole.collect()
+}
+
+fn lines(context: Context<'_>, happening: &Happening) -> Vec<LogLine> {
     let Context { launch, instance, .. } = context;
     let guid = &instance.guid;
     let main = launch.members.first();

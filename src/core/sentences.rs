@@ -12,7 +12,7 @@ use super::ids::{MemberId, Status};
 use super::out_of_memory::OutOfMemory;
 use super::time::span;
 use super::verdict::{Cause, MemberEnd};
-use crate::spec::{CommandForm, Launch, Signal};
+use crate::spec::{CommandForm, Launch, Signal, on_one_line};
 
 /// How much a line matters; decides at which level it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,8 +41,14 @@ pub struct Line {
 /// So many names are spelled out in one line.
 const NAMES_SHOWN: usize = 8;
 
-/// The line for an entry; `None` for those that only reports show.
+/// The line for an entry; `None` for those that only reports show. Names of processes and reasons are from
+/// outside: whatever they hold, it is one line, and commands no terminal.
 pub fn render(launch: &Launch, happening: &Happening) -> Option<Line> {
+    let Line { importance, text } = sentence(launch, happening)?;
+    Some(Line { importance, text: on_one_line(&text) })
+}
+
+fn sentence(launch: &Launch, happening: &Happening) -> Option<Line> {
     use Importance as I;
     let writer = Writer { launch };
     let (importance, text) = match happening {
