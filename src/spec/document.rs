@@ -355,7 +355,12 @@ fn syntax(error: &serde_yaml::Error, text: &str, origin: &str, values: Secrecy) 
     let Some(position) = locate::position(error) else {
         return problem;
     };
-    let (_, line) = lines(text).nth(position.line - 1).unwrap_or((0, ""));
+    // For the parser the end of a text is on a line of its own, be there a newline before it or not.
+    let last = || position_of(text, text.len());
+    let (position, line) = match lines(text).nth(position.line - 1) {
+        Some((_, line)) => (position, line),
+        None => (last(), ""),
+    };
     let problem = match advice(what, line, position.column) {
         Some(hint) => problem.with_hint(hint),
         None => problem,
