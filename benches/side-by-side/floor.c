@@ -2,7 +2,8 @@
  *
  *     floor N COMMAND [ARG...]
  *
- * starts N copies; when one ends, tells all others by SIGTERM, collects all, and exits as the first one did. */
+ * starts N copies and reaps whatever ends; when a copy ends, tells all others by SIGTERM, collects all, and exits as
+ * the first one did. */
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -25,10 +26,13 @@ int main(int argc, char **argv) {
     }
     int first = -1, status;
     for (pid_t pid; (pid = waitpid(-1, &status, 0)) > 0;) {
+        int member = 0;
         for (int i = 0; i < count; i++)
-            if (pids[i] == pid)
+            if (pids[i] == pid) {
                 pids[i] = 0;
-        if (first != -1)
+                member = 1;
+            }
+        if (!member || first != -1)
             continue;
         first = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
         for (int i = 0; i < count; i++)

@@ -1,289 +1,156 @@
 #!/usr/bin/env python3
-"""Measures fateshare against floor.c, the least a supervisor can do, in one run on one machine.
+"""Measures fateshare beside those who do the same or a part of it, in turns, in one run on one machine.
 
+    benches/side-by-side/install.sh
     cargo build --release
     benches/side-by-side/measure.py --fateshare target/release/fateshare
 
-Both run the same members (member.c) as PID 1 of a fresh PID namespace (for which this script must be root) and as
-an ordinary process, in turns, so that what disturbs the machine disturbs both. The table shows medians, the
-middle half of the values in brackets, and ratios of the medians. Nothing is asserted. It needs Python, a C
-compiler with a static libc, and for the count of system calls strace.
-
-What is measured:
-  start       from the exec of the supervisor until the last member runs
-  told        from kill -9 of one member until the last of the others got its SIGTERM
-  ended       from the same kill until the supervisor has ended
-  wake-ups    how often the supervisor ran in 10 idle seconds; without one there can be no system call
-  calls       system calls that strace saw in as many seconds, its own arrival excepted
-  dirty, PSS  private memory that the supervisor has written to (Anonymous of smaps_rollup, because Private_Dirty
-              counts pages of a program file that was built a moment ago, too), and its proportional set size, all
-              members running
+All run the same members (member.c), as PID 1 of a fresh PID namespace (for which this script must be root) and as an
+ordinary process, in turns, so that what disturbs the machine disturbs all. floor.c is the least a supervisor can do.
+Tables show medians, the middle half of the values in brackets. Nothing is asserted; what is to be reached stands beside
+what was. `--page docs/performance.md` writes the tables there, and draws the plots (for which it needs matplotlib:
+target/peers/venv/bin/python3 has it). It needs a C compiler with a static libc, and to count system calls strace.
 """
 
 import argparse
-import array
 import collections
-import fcntl
-import json
+import datetime
 import os
 import pathlib
-import shutil
-import signal
-import statistics
-import struct
+import pickle
 import subprocess
 import sys
 import tempfile
-import termios
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-RECORD = struct.Struct("=iiq")
-MODES = ("pid1", "ordinary")
-LIMIT = 60
+sys.path[:0] = [str(HERE), str(HERE.parent / "relay")]
+sys.dont_write_bytecode = True
+
+import measures
+import page
+import scene
+import subjects
+
+PARTS = ("lives", "peers", "idle", "flood", "relay", "stalled", "orphans", "many", "fleet")
 
 
 def compile_programs(folder):
     compiler = os.environ.get("CC", "cc")
-    for name in ("floor", "member", "stage"):
-        subprocess.run(
-            [compiler, "-O2", "-static", "-s", "-Wall", "-Wextra", "-o", folder / name, HERE / f"{name}.c"],
-            check=True,
-        )
+    relay = HERE.parent / "relay"
+    for path in (*(HERE / f"{name}.c" for name in ("floor", "member", "stage", "orphans")), relay / "flood.c", relay / "drain.c"):
+        flags = ["-O2", "-static", "-s", "-Wall", "-Wextra"]
+        subprocess.run([compiler, *flags, "-o", folder / path.stem, path], check=True)
 
 
-def write_spec(folder, count):
-    """A launch spec with `count` members, as lists, so that no shell is between."""
-    command = [str(folder / "member")]
-    spec = {"main": {"name": "m0", "command": command}}
-    if count > 1:
-        spec["sidecars"] = [{"name": f"m{number}", "command": command} for number in range(1, count)]
-    path = folder / f"{count}.yml"
-    path.write_text(json.dumps(spec, indent=1))  # JSON is YAML
-    return path
+def through(folder, binary, rounds, size):
+    """Throughput of the relay: lists of MB/s by (writers, kind of lines, what is between)."""
+    import importlib.util
+
+    known = importlib.util.spec_from_file_location("relay", HERE.parent / "relay" / "measure.py")
+    relay = importlib.util.module_from_spec(known)
+    known.loader.exec_module(relay)
+    seen = collections.defaultdict(list)
+    for number in range(rounds + 1):
+        for kind, names in (("plain", ("direct", "cat", "raw", "text", "json")), ("object", ("cat", "json"))):
+            for name in names:
+                value = relay.measure(folder, name, binary, 1, size if number else size // 16, kind)
+                if number:
+                    seen[1, kind, name].append(value)
+    return seen
 
 
-def fateshare(binary):
-    return lambda folder, count: [binary, "run", str(folder / f"{count}.yml")]
+def one_run(folder, options, modes):
+    """Everything once: what reach.py and page.py read."""
+    every = subjects.all_of(options.fateshare)
+    counts = [int(count) for count in options.members.split(",")]
+    parts = set(options.parts.split(","))
+    figures = {"modes": modes, "counts": counts, "seconds": options.idle, "size": os.stat(options.fateshare).st_size}
+
+    def say(what):
+        print(f"{datetime.datetime.now():%H:%M:%S} {what}", file=sys.stderr)
+
+    if "lives" in parts:
+        say("groups of " + options.members)
+        figures["lives"], _ = measures.lives(folder, every, counts, modes, options.rounds)
+    if "peers" in parts:
+        there, missing = subjects.peers()
+        if missing:
+            print(f"not installed: {', '.join(missing)} (see install.sh)", file=sys.stderr)
+        say(f"{len(there)} others")
+        figures["peers"] = {subject.name: subject.version for subject in (*every, *there)}
+        figures["peer_lives"], _ = measures.lives(folder, [*every, *there], [4], modes[:1], max(3, options.rounds // 4))
+    if "many" in parts:
+        say("1,000 members")
+        figures["many"], _ = measures.lives(folder, every, [64, 1000], ["ordinary"], max(3, options.rounds // 4))
+    if "idle" in parts:
+        say("idle")
+        figures["idle"] = measures.idle(folder, every, modes, [4, 256], options.idle)
+    if "flood" in parts:
+        figures["flood"] = measures.after_a_flood(folder, every[2], 200_000_000)
+    if "stalled" in parts:
+        figures["stalled"] = measures.stalled_reader(folder, every[2], 5)
+    if "orphans" in parts and "pid1" in modes:
+        say("20,000 orphans")
+        figures["orphans"] = measures.orphans(folder, every, 20_000, 3)
+    if "relay" in parts:
+        say("relay")
+        figures["relay"] = through(folder, str(options.fateshare), max(3, options.rounds // 3), 1 << 29)
+    if "fleet" in parts:
+        say("500 groups")
+        figures["fleet"] = {one.name: measures.fleet(folder, one, 500, 3, 30) for one in every[1:]}
+    return figures
 
 
-def floor(folder, count):
-    return [str(folder / "floor"), str(count), str(folder / "member")]
-
-
-class Run:
-    """One supervisor with its members, on stage until `close`."""
-
-    def __init__(self, folder, mode, command, count):
-        self.count = count
-        self.errors = open(folder / "stderr", "w+b")
-        self.records = []
-        self.stage = subprocess.Popen(
-            [folder / "stage", mode, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-        )
-        # Look from time to time, and read nothing before the end: a reader that wakes up would be measured too.
-        end = time.monotonic() + LIMIT
-        while self.unread() < 2 + count and self.stage.poll() is None and time.monotonic() < end:
-            time.sleep(0.005)
-        self.read(min(self.unread(), 2 + count))
-        if len(self.times("S")) != count:
-            self.stage.kill()
-            said = pathlib.Path(self.errors.name).read_text(errors="replace")
-            sys.exit(f"{' '.join(map(str, self.stage.args))}: not all members started; it said: {said or 'nothing'}")
-        self.pid = next(number for what, number, _ in self.records if chr(what) == "P")
-
-    def unread(self):
-        size = array.array("i", [0])
-        fcntl.ioctl(self.stage.stdout, termios.FIONREAD, size)
-        return size[0] // RECORD.size
-
-    def read(self, count):
-        data = b""
-        while len(data) < count * RECORD.size:
-            more = os.read(self.stage.stdout.fileno(), count * RECORD.size - len(data))
-            if not more:
-                break
-            data += more
-        self.records += RECORD.iter_unpack(data[: len(data) // RECORD.size * RECORD.size])
-
-    def times(self, kind):
-        return [when for what, _, when in self.records if chr(what) == kind]
-
-    def members(self):
-        return pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-
-    def memory(self):
-        values = {}
-        for line in pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()[1:]:
-            key, value, *_ = line.split()
-            values[key.rstrip(":")] = int(value)
-        return values["Anonymous"], values["Pss"]
-
-    def strike(self):
-        """Kills the last member, and returns what followed: nanoseconds until told and until ended."""
-        victim = int(self.members()[-1])
-        struck = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        os.kill(victim, signal.SIGKILL)
-        self.stage.wait(LIMIT)
-        self.read(self.count + 1)
-        told = self.times("T")
-        ended, status = next((when, number) for what, number, when in self.records if chr(what) == "E")
-        if len(told) != self.count - 1 or os.waitstatus_to_exitcode(status) != 137:
-            print(
-                f"{self.stage.args}: {len(told)} of {self.count - 1} told, "
-                f"exit {os.waitstatus_to_exitcode(status)}",
-                file=sys.stderr,
-            )
-        return max(told, default=struck) - struck, ended - struck
-
-    def started(self):
-        """Nanoseconds from the exec of the supervisor to the start of the last member."""
-        return max(self.times("S")) - self.times("X")[0]
-
-    def close(self):
-        if self.stage.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
-            self.stage.wait(LIMIT)
-        self.stage.stdout.close()
-        self.errors.close()
-
-
-def wake_ups(pid):
-    """How often the threads of a process gave up the processor, which each wake-up ends with."""
-    total = 0
-    for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
-        for line in status.read_text().splitlines():
-            if "ctxt_switches" in line:
-                total += int(line.split()[1])
-    return total
-
-
-def idle(folder, subjects, modes, count, seconds):
-    """Lets all supervisors idle at once: first only looked at, then under strace."""
-    runs = {
-        (name, mode): Run(folder, mode, command(folder, count), count)
-        for name, command in subjects.items()
-        for mode in modes
-    }
-    time.sleep(1)
-    before = {key: wake_ups(run.pid) for key, run in runs.items()}
-    time.sleep(seconds)
-    result = {key: [wake_ups(run.pid) - before[key], None] for key, run in runs.items()}
-    if shutil.which("strace"):
-        traces = {}
-        for number, (key, run) in enumerate(runs.items()):
-            path = folder / f"trace{number}"
-            tracer = subprocess.Popen(
-                ["strace", "-f", "-ttt", "-o", path, "-p", str(run.pid)],
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            traces[key] = (tracer, path)
-        # A tracer's arrival interrupts a waiting call, which then begins again.
-        time.sleep(1)
-        begin = time.time()
-        time.sleep(seconds)
-        for key, (tracer, path) in traces.items():
-            tracer.send_signal(signal.SIGINT)
-            tracer.wait(LIMIT)
-            calls = 0
-            for line in path.read_text().splitlines():
-                _, when, what = line.split(maxsplit=2)
-                calls += float(when) >= begin and not what.startswith(("+++", "---"))
-            # Nothing at all in the file means that strace could not attach.
-            result[key][1] = calls if path.stat().st_size else None
-    for run in runs.values():
-        run.close()
-    return result
-
-
-def figure(values):
-    digits = 0 if all(isinstance(value, int) for value in values) else 2
-    if len(values) < 2:
-        return f"{values[0]:.{digits}f}"
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
-
-
-def table(rows):
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    rows.insert(1, ["-" * width for width in widths])
-    for row in rows:
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")
-    print()
+def about(options, runs):
+    """Where and how this was measured."""
+    processor = next(
+        (line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "processor"
+    )
+    version = subprocess.run([options.fateshare, "--version"], capture_output=True, text=True).stdout.strip()
+    return (
+        f"{datetime.date.today()}, {version}, {len(runs)} runs of {options.rounds} rounds; "
+        f"{len(os.sched_getaffinity(0))} x {processor}, Linux {os.uname().release}. "
+        f"Times are medians, the middle half of the values in brackets."
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fateshare", required=True, metavar="PATH", help="the program to measure, a release build")
-    parser.add_argument("--also", action="append", default=[], metavar="NAME=PATH", help="another build of it")
-    parser.add_argument("--rounds", type=int, default=25, help="runs of each kind (default %(default)s)")
+    parser.add_argument("--fateshare", required=True, type=pathlib.Path, metavar="PATH", help="a release build, static to be fair")
+    parser.add_argument("--runs", type=int, default=1, help="how often everything (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=15, help="lives of each kind in a run (default %(default)s)")
     parser.add_argument("--members", default="1,4,16,64,256", help="group sizes (default %(default)s)")
-    parser.add_argument("--idle", type=float, default=10, metavar="SECONDS", help="0 leaves it out")
+    parser.add_argument("--idle", type=float, default=10, metavar="SECONDS", help="(default %(default)s)")
+    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure (default %(default)s)")
+    parser.add_argument("--page", type=pathlib.Path, metavar="PATH", help="write the tables there")
+    parser.add_argument("--keep", type=pathlib.Path, metavar="PATH", help="keep the figures there; read them if they are there")
     options = parser.parse_args()
-
-    builds = {"fateshare": options.fateshare, **dict(item.split("=", 1) for item in options.also)}
-    builds = {name: str(pathlib.Path(path).resolve(strict=True)) for name, path in builds.items()}
-    subjects = {"floor": floor, **{name: fateshare(path) for name, path in builds.items()}}
-    counts = [int(count) for count in options.members.split(",")]
-    modes = MODES if os.geteuid() == 0 else MODES[1:]
+    options.fateshare = options.fateshare.resolve(strict=True)
+    modes = list(scene.MODES if os.geteuid() == 0 else scene.MODES[1:])
     if len(modes) == 1:
-        print("not root: nothing is measured as PID 1\n")
-
-    with tempfile.TemporaryDirectory(prefix="side-by-side-") as name:
-        folder = pathlib.Path(name)
-        compile_programs(folder)
-        for count in {*counts, 4}:
-            write_spec(folder, count)
-
-        seen = collections.defaultdict(list)
-        for number in range(options.rounds + 1):
-            for count in counts:
-                for mode in modes:
-                    for subject, command in subjects.items():
-                        run = Run(folder, mode, command(folder, count), count)
-                        dirty, pss = run.memory()
-                        told, ended = run.strike()
-                        started = run.started()
-                        run.close()
-                        if number == 0:
-                            continue  # warms the caches
-                        for what, value in (
-                            ("start, ms", started / 1e6),
-                            ("told, ms", told / 1e6),
-                            ("ended, ms", ended / 1e6),
-                            ("dirty, KiB", dirty),
-                            ("PSS, KiB", pss),
-                        ):
-                            seen[what, mode, count, subject].append(value)
-        resting = idle(folder, subjects, modes, 4, options.idle) if options.idle else {}
-        sizes = {"floor": (folder / "floor").stat().st_size}
-
-    sizes.update({name: os.stat(path).st_size for name, path in builds.items()})
-    processors = len(os.sched_getaffinity(0))
-    print(f"{options.rounds} rounds, {processors} processors, Linux {os.uname().release}: median (middle half)\n")
-    rows = [["", "mode", "N", *subjects, *(f"{name} / floor" for name in builds)]]
-    for what in ("start, ms", "told, ms", "ended, ms", "dirty, KiB", "PSS, KiB"):
-        for mode in modes:
-            for count in counts:
-                if what == "told, ms" and count == 1:
-                    continue  # there are no others
-                values = {subject: seen[what, mode, count, subject] for subject in subjects}
-                middle = {subject: statistics.median(values[subject]) for subject in subjects}
-                ratios = [f"{middle[name] / middle['floor']:.2f}" if middle["floor"] else "-" for name in builds]
-                rows.append([what, mode, str(count), *map(figure, values.values()), *ratios])
-    table(rows)
-
-    rows = [["", "mode", *subjects]]
-    for place, what in enumerate(("wake-ups", "calls")):
-        for mode in modes if resting else ():
-            cells = (resting[subject, mode][place] for subject in subjects)
-            rows.append([f"{what} in {options.idle:g} s", mode, *("no strace" if c is None else str(c) for c in cells)])
-    rows.append(["size, KiB", "", *(f"{sizes[subject] / 1024:.0f}" for subject in subjects)])
-    table(rows)
+        print("not root: nothing is measured as PID 1", file=sys.stderr)
+    if options.keep and options.keep.exists():
+        runs = pickle.loads(options.keep.read_bytes())
+    else:
+        with tempfile.TemporaryDirectory(prefix="side-by-side-") as name:
+            folder = pathlib.Path(name)
+            compile_programs(folder)
+            runs = [one_run(folder, options, modes) for _ in range(options.runs)]
+        if options.keep:
+            options.keep.write_bytes(pickle.dumps(runs))
+    if options.page:
+        page.write(options.page, runs, about(options, runs))
+    print(page.reaches(runs))
+    for make, needs in (
+        (page.groups, "lives"),
+        (page.peers, "peer_lives"),
+        (page.relay, "relay"),
+        (page.idle, "idle"),
+        (page.many, "many"),
+        (page.fleet, "fleet"),
+    ):
+        if needs in runs[-1]:
+            print("\n" + make(runs))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,22 @@
-/* A member that says when it started, waits, says when it was told to stop, and stops. */
+/* A member that says when it started, waits, says when it was told to stop, and stops.
+ *
+ *     member RECORDS */
 #include <signal.h>
-#include <sys/prctl.h>
 
 #include "record.h"
 
 static void told(int signal) {
     (void)signal;
-    note('T', 0);
+    note('T', getpid());
     _exit(0);
 }
 
-int main(void) {
-    /* The floor does not do this for its members, and an aborted run must leave nothing. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+int main(int argc, char **argv) {
+    if (argc != 2)
+        return 125;
+    open_records(argv[1]);
     signal(SIGTERM, told);
-    note('S', 0);
+    note('S', getpid());
     for (;;)
         pause();
 }

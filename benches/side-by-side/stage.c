@@ -1,6 +1,6 @@
 /* Runs a supervisor and notes when it began and ended.
  *
- *     stage pid1|ordinary SUPERVISOR [ARG...]
+ *     stage pid1|ordinary RECORDS SUPERVISOR [ARG...]
  *
  * pid1: as the first process of a fresh PID namespace with its own /proc, for which stage must be root. */
 #define _GNU_SOURCE
@@ -20,8 +20,9 @@ static int fail(const char *what) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 3)
+    if (argc < 4)
         return 125;
+    open_records(argv[2]);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     int pid1 = strcmp(argv[1], "pid1") == 0;
     if (pid1 && unshare(CLONE_NEWPID | CLONE_NEWNS))
@@ -42,8 +43,8 @@ int main(int argc, char **argv) {
         close(gate[0]);
         close(gate[1]);
         note('X', 0);
-        execv(argv[2], argv + 2);
-        _exit(fail(argv[2]));
+        execvp(argv[3], argv + 3);
+        _exit(fail(argv[3]));
     }
     note('P', pid);
     if (write(gate[1], "", 1) != 1)
