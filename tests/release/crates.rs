@@ -86,7 +86,9 @@ fn the_crate_holds_what_it_takes_and_little_else() {
         assert!(files.contains(path), "{path} in {files:?}");
     }
     let tops: BTreeSet<&str> = files.iter().filter_map(|it| Some(it.split_once('/')?.0)).collect();
-    assert_eq!(tops, BTreeSet::from(["docs", "examples", "src", "tests"]));
+    assert_eq!(tops, BTreeSet::from(["docs", "examples", "release", "src", "tests"]));
+    let release: Vec<_> = files.iter().filter(|it| it.starts_with("release/")).collect();
+    assert_eq!(release, [&"release/no-unwinding.ld"], "the linker reads it");
     let tests: Vec<_> = files.iter().filter(|it| it.starts_with("tests/")).collect();
     assert_eq!(tests, [&"tests/support/fixture.rs"], "it is an example for Cargo");
 
