@@ -107,7 +107,7 @@ impl Reference {
         }
     }
 
-    /// Section 5, Ctrl-Z. Assumed: who is stopped cannot be stopped again, and nobody is stopped any more
+    /// Ctrl-Z stops all groups, and then us. Assumed: who is stopped cannot be stopped again, and nobody is stopped any more
     /// once SIGKILL is sent.
     fn wish_to_suspend(&mut self, stopped: Stopped) {
         if self.facts.suspended.is_none() && !self.facts.is_killing() {
@@ -115,7 +115,7 @@ impl Reference {
         }
     }
 
-    /// Section 5: CONT undoes it. Assumed: every member is continued then, also one that was started
+    /// CONT undoes it. Assumed: every member is continued then, also one that was started
     /// meanwhile, and that is all that main gets of it. Whoever sends it while we run may be a shell
     /// that gives us the terminal, which is main's until the verdict.
     fn wish_to_resume(&mut self) {

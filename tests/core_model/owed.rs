@@ -28,7 +28,7 @@ impl Case<'_> {
         let paused = |it: &MemberId| self.facts.of(*it).paused;
         owed.extend(wish.forward.map(Deed::Forward));
         if let Some(stopped) = wish.suspend {
-            // Section 5: all groups, and then us.
+            // All groups, and then us.
             owed.extend(self.facts.living().filter(|it| !paused(it)).map(Deed::Pause));
             if owed.is_empty() {
                 owed.push(Deed::Suspend(stopped));

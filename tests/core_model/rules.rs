@@ -51,7 +51,7 @@ pub(crate) struct Rules {
     pub(super) code: fn(Case<'_>, Why) -> u8,
 }
 
-/// Sections 3 and 4 as they stand.
+/// The contract as it stands.
 pub(crate) const CONTRACT: Rules = Rules {
     spawn_code,
     is_fatal,
@@ -95,7 +95,7 @@ pub(super) fn rank(member: MemberId, status: Status) -> (u8, u16) {
     (class, member.0)
 }
 
-/// Section 3, `health_check`: one failure, once it has passed; before, when the time is used up.
+/// The spec's `health_check`: one failure, once it has passed; before, when the time is used up.
 pub(super) fn is_unhealthy(case: Case<'_>) -> bool {
     let health = case.facts.health;
     let limit = case.plan.health.expect("it was asked").start_timeout;
@@ -129,7 +129,7 @@ pub(super) fn hurries(case: Case<'_>, why: Why, signal: Signal) -> bool {
     signal == Signal::INT && case.facts.now.since(before) >= Duration::from_millis(500)
 }
 
-/// Section 3, `stop_signal`, and rule 5: a member's own, else the request's, else SIGTERM.
+/// Rule 5 and the spec's `stop_signal`: a member's own, else the request's, else SIGTERM.
 pub(super) fn stop_signal(plan: &Plan, why: Why, member: Option<MemberId>) -> Signal {
     let Some(member) = member else { return Signal::TERM };
     let asked = match why.what {
@@ -139,7 +139,7 @@ pub(super) fn stop_signal(plan: &Plan, why: Why, member: Option<MemberId>) -> Si
     plan.members[member.index()].stop_signal.unwrap_or(asked)
 }
 
-/// Section 3, `stop_to`.
+/// The spec's `stop_to`.
 pub(super) fn target(plan: &Plan, member: MemberId) -> Target {
     match plan.members[member.index()].stop_to {
         StopTo::Process => Target::Leader,
@@ -188,7 +188,7 @@ fn asked_code(case: Case<'_>, why: Why, signal: Signal) -> u8 {
     case.plan.exit_codes.stopped.filter(|_| as_told && code != 137).unwrap_or(code)
 }
 
-/// Section 4, below the table: flattened only here.
+/// Code and signal are flattened only here.
 pub(super) fn flat(status: Status) -> u8 {
     match status {
         Status::Exited(code) => code,
@@ -201,8 +201,7 @@ fn number(signal: Signal) -> u8 {
 }
 
 impl Case<'_> {
-    /// Section 4, below the table: a member that exits with 0 at once may have put itself into the
-    /// background. Assumed: "at once" is in the first 5 s, and a sidecar may have done it too.
+    /// A member that exits with 0 at once may have put itself into the background. Assumed: "at once" is in the first 5 s, and a sidecar may have done it too.
     pub(super) fn is_hasty(self, what: What) -> bool {
         let What::Ended(member, Status::SUCCESS) = what else { return false };
         let begun = self.facts.of(member).begun;

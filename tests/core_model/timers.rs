@@ -50,7 +50,7 @@ impl Case<'_> {
         (alone && ready && !start.unanswered && start.heard).then(|| start.last.plus(late.by))
     }
 
-    /// Section 3, `health_check`: after 50 ms, then in pauses that double up to 2 s, then every
+    /// The spec's `health_check`: after 50 ms, then in pauses that double up to 2 s, then every
     /// interval; never while a question is under way. Assumed: pauses begin with 50 ms and count from
     /// the answer, and the last question before the first success is asked when the time is used up, as it looks at the
     /// answer before.

@@ -140,7 +140,7 @@ impl Reference {
         verdict.at == why.at && what == why.what
     }
 
-    /// Section 1: when the grace runs out we say so, and who had not stopped.
+    /// When the grace runs out we say so, and who had not stopped.
     fn is_grace_over(&self, over: &GraceOver) -> bool {
         let Some(why) = self.facts.end else { return false };
         let case = self.case();
