@@ -73,7 +73,7 @@ pub enum Colours {
 
 /// What stands around each line of one stream.
 #[derive(Clone, Debug)]
-pub(super) struct Frame {
+pub struct Frame {
     format: Format,
     /// Before the message; in JSON and for Cloud Foundry behind the time.
     head: Vec<u8>,
@@ -101,7 +101,7 @@ impl Frame {
     }
 
     /// `name | `, the bar of all members in one column.
-    pub(super) fn text(names: &[String], member: usize, colours: Colours) -> Self {
+    pub fn text(names: &[String], member: usize, colours: Colours) -> Self {
         let columns = |name: &String| name.chars().count();
         let widest = names.iter().map(columns).max().unwrap_or(0).min(WIDEST);
         let name = names.get(member).map_or("?", String::as_str);
@@ -118,7 +118,7 @@ impl Frame {
     }
 
     /// ` [APP/PROC/WEB/0] OUT `; errors are red, where there are colours.
-    pub(super) fn cloud_foundry(source: &str, stream: Stream, colours: Colours) -> Self {
+    pub fn cloud_foundry(source: &str, stream: Stream, colours: Colours) -> Self {
         let kind = if stream == Stream::Stdout { "OUT" } else { "ERR" };
         let red = stream == Stream::Stderr && colours == Colours::Some;
         let head = format!(" [{source}/0] {kind} ").into_bytes();
@@ -142,7 +142,7 @@ impl Frame {
     }
 
     /// Everything of an object between time and message.
-    pub(super) fn json(name: &str, stream: Stream) -> Self {
+    pub fn json(name: &str, stream: Stream) -> Self {
         let mut head = Out::default();
         head.extend(b"\",\"member\":\"");
         json::escape(&mut head, name.as_bytes());
@@ -173,7 +173,7 @@ impl Frame {
     }
 
     /// Writes what comes before each line of the same moment.
-    pub(super) fn prefix(&self, prefix: &mut Vec<u8>, since_1970: Duration) {
+    pub fn prefix(&self, prefix: &mut Vec<u8>, since_1970: Duration) {
         prefix.clear();
         match self.format {
             Format::Json => {
@@ -196,7 +196,7 @@ impl Frame {
 
     /// Appends a line with its [`prefix`](Self::prefix) and its end. Which is always one: parts of a line that was too long are lines
     /// of their own, in JSON marked as `partial`. Cloud Foundry drops empty lines.
-    pub(super) fn append(&self, out: &mut Out, prefix: &[u8], line: Line<'_>) {
+    pub fn append(&self, out: &mut Out, prefix: &[u8], line: Line<'_>) {
         if self.format == Format::CloudFoundry && line.bytes.is_empty() {
             return;
         }

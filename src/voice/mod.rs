@@ -23,7 +23,7 @@ mod lane;
 #[cfg(test)]
 mod lane_tests;
 pub mod lines;
-mod out;
+pub mod out;
 mod pump;
 mod say;
 mod scribe;

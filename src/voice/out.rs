@@ -3,7 +3,7 @@
 /// A buffer that is written at its end and taken from its beginning. Its memory is used again and
 /// again, and never filled with zeroes twice: that would be a good part of the work.
 #[derive(Debug, Default)]
-pub(super) struct Out {
+pub struct Out {
     /// Only the first `end` bytes are meant.
     bytes: Vec<u8>,
     end: usize,
@@ -11,16 +11,17 @@ pub(super) struct Out {
 
 impl Out {
     /// How many bytes wait.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.end
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
         self.end == 0
     }
 
     /// What waits.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.end]
     }
 
@@ -54,7 +55,7 @@ impl Out {
     }
 
     /// Forgets the first so many bytes.
-    pub(super) fn forget(&mut self, count: usize) {
+    pub fn forget(&mut self, count: usize) {
         self.bytes.copy_within(count..self.end, 0);
         self.end -= count;
     }
