@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::report::document::Report;
+use crate::spec::on_one_line;
 
 /// Which form of document this is; the schema is `docs/drill.schema.json`.
 pub const FORM: &str = "fateshare-drill/1";
@@ -147,7 +148,9 @@ impl Drill {
     /// Reads a drill back. The error is a fragment that fits after the file's name.
     pub fn read(text: &[u8]) -> Result<Self, String> {
         let drill: Self = serde_json::from_slice(text).map_err(|error| {
-            format!("is nothing that fateshare drill --json has printed: {error}")
+            // It repeats what it does not know.
+            let why = on_one_line(&error.to_string());
+            format!("is nothing that fateshare drill --json has printed: {why}")
         })?;
         if drill.form == FORM { Ok(drill) } else { Err(format!("is of the form {:?}", drill.form)) }
     }
@@ -186,5 +189,21 @@ pub(super) fn example() -> Drill {
         findings: 0,
         skipped: 0,
         strikes: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_drill_is_refused_in_one_line() {
+        let strikes = vec![Row { outcome: Outcome::Finding, ..Row::default() }];
+        let text = Drill { strikes, ..example() }.text();
+        assert_eq!(Drill::read(text.as_bytes()).expect("a drill").text(), text);
+        for (good, bad) in [("\"finding\"", "\"x\\n\\u001b[2J\""), (FORM, "x\\u001b[2J")] {
+            let why = Drill::read(text.replace(good, bad).as_bytes()).expect_err(bad);
+            assert!(!why.chars().any(char::is_control), "{why:?}");
+        }
     }
 }
