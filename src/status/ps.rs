@@ -149,6 +149,8 @@ fn row(status: &Status, member: &MemberRow) -> [String; 8] {
         Some(status) => format!("{} ({})", member.state, outcome(status)),
         None => member.state.clone(),
     };
+    // Whoever is asked may say anything.
+    let state = on_one_line(&state);
     let memory = match (member.resident_bytes, member.memory_bytes) {
         (Some(used), Some(most)) => format!("{}/{}", size(used), size(most)),
         (Some(used), None) => size(used),
