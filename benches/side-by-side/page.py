@@ -1,5 +1,6 @@
-"""Tables and plots for docs/performance.md, and the page itself: only what stands between its markers is replaced."""
+"""Tables and plots for docs/performance.md, and the page itself, from page.template: its markers are replaced."""
 
+import pathlib
 import re
 import statistics
 
@@ -185,8 +186,8 @@ def plots(runs, folder):
 
 
 def write(path, runs, about):
-    """Puts the tables between their markers, and the plots beside the page."""
-    text = path.read_text()
+    """Puts the tables in the places of their markers, and the plots beside the page."""
+    text = pathlib.Path(__file__).with_name("page.template").read_text()
     blocks = {"about": about, "reach": reaches(runs)}
     for name, make, needs in (
         ("groups", groups, "lives"),
@@ -199,10 +200,10 @@ def write(path, runs, about):
         if needs in runs[-1]:
             blocks[name] = make(runs)
     for name, block in blocks.items():
-        marker = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-        text, found = marker.subn(lambda match, block=block: f"{match[1]}{block}\n{match[2]}", text)
-        if found != 1:
-            raise SystemExit(f"{path}: no place for {name}: it needs <!-- {name} --> and <!-- end of {name} -->")
-    path.write_text(text)
+        if text.count(f"<!-- {name} -->\n") != 1:
+            raise SystemExit(f"page.template: no place for {name}: it needs one <!-- {name} -->")
+        text = text.replace(f"<!-- {name} -->\n", block + "\n")
+    # What was not measured is said, so that no empty place looks like a result.
+    path.write_text(re.sub(r"<!-- (\w+) -->\n", r"(\1: not measured in this run)\n", text))
     if "lives" in runs[0] and "peer_lives" in runs[0] and "relay" in runs[0]:
         plots(runs, path.parent / "performance")
