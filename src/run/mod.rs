@@ -13,6 +13,7 @@ mod perform;
 mod prepare;
 mod probes;
 mod profile;
+mod stop;
 mod wait;
 mod window;
 

@@ -233,13 +233,12 @@ impl<'a> Shell<'a> {
     fn tell(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            for action in self.group.step(self.now(), event) {
-                self.perform(action, &mut events);
-            }
+            let actions = self.group.step(self.now(), event);
+            self.act(actions, &mut events);
         }
     }
 
-    fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) {
+    pub(super) fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) {
         match action {
             Action::Prepare => events.extend(self.run_profile_scripts()),
             Action::StopPreparing(signal) => {
@@ -270,11 +269,7 @@ impl<'a> Shell<'a> {
                     self.signal(member, Target::Group, Signal::WINCH, events);
                 }
             }
-            Action::Stop { member, signal, target } => {
-                if self.signal(member, target, signal, events) {
-                    self.signal(member, target, Signal::CONT, events);
-                }
-            }
+            stop @ Action::Stop { .. } => self.act(vec![stop], events),
             Action::StopStraggler { key, signal } => {
                 let sent = kill::straggler(key, signal);
                 if let Err(error) = sent.and_then(|()| kill::straggler(key, Signal::CONT)) {
@@ -380,7 +375,7 @@ impl<'a> Shell<'a> {
     }
 
     /// Signals a member's leader or group, if the leader is not reaped; says whether that worked.
-    fn signal(
+    pub(super) fn signal(
         &self,
         member: MemberId,
         target: Target,

@@ -30,6 +30,18 @@ pub fn unblock_all() -> io::Result<()> {
     seam::call("sigprocmask", || Ok(SigSet::empty().thread_set_mask()?))
 }
 
+/// Does some work while the ends of children are not announced: one that ends would interrupt whoever tells
+/// hundreds. Then also says why they could not be announced again.
+pub fn undisturbed<T>(work: impl FnOnce() -> T) -> (T, io::Result<()>) {
+    let ends = SigSet::from(NixSignal::SIGCHLD);
+    // Without it we are interrupted, and that is all.
+    let held = seam::call("sigprocmask", || Ok(ends.thread_block()?)).is_ok();
+    let result = work();
+    let again =
+        if held { seam::call("sigprocmask", || Ok(ends.thread_unblock()?)) } else { Ok(()) };
+    (result, again)
+}
+
 /// Does some work that may wait for somebody (a spec from a pipe, a message to a full terminal)
 /// while nothing is started: a request to stop ends us at once, with 128 + its number.
 ///
