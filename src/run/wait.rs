@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::future::{pending, poll_fn};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::pin;
 use std::rc::Rc;
@@ -87,8 +88,10 @@ impl Waiter {
     }
 
     /// Goes on until the group is over; gives the exit code. Whoever asks meanwhile is answered.
-    pub(super) fn until_over(mut self, shell: &mut Shell<'_>, server: Server) -> u8 {
-        let Self { runtime, socket, terminal, memory, answers } = &mut self;
+    pub(super) fn until_over(self, shell: &mut Shell<'_>, server: Server) -> u8 {
+        // Never taken apart: what ends next is the process.
+        let mut kept = ManuallyDrop::new(self);
+        let Self { runtime, socket, terminal, memory, answers } = &mut *kept;
         let mut sources = Sources { socket, terminal, memory, answers };
         runtime.block_on(async {
             let open = server.open().inspect_err(|error| {

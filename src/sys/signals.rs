@@ -4,6 +4,7 @@
 //! waits on. Equal signals that are pending together count as one.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -66,7 +67,8 @@ pub fn interruptible<T>(work: impl FnOnce() -> T) -> io::Result<T> {
 /// Whether a signal waits to be taken off the socket, and which they are.
 #[derive(Debug)]
 pub struct Signals {
-    delivery: SignalDelivery<UnixStream, WithOrigin>,
+    /// Never given back: for each signal the handlers of all are copied then, and what ends next is the process.
+    delivery: ManuallyDrop<SignalDelivery<UnixStream, WithOrigin>>,
 }
 
 /// Signals that were taken off the socket together.
@@ -90,7 +92,7 @@ impl Signals {
         let delivery = seam::call("sigaction", || {
             SignalDelivery::with_pipe(read, write, WithOrigin::default(), &numbers)
         })?;
-        Ok(Self { delivery })
+        Ok(Self { delivery: ManuallyDrop::new(delivery) })
     }
 
     /// The socket that becomes readable when a signal has come, for the loop to wait on. It may
