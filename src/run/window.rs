@@ -76,6 +76,9 @@ pub struct Outside {
 /// What members find the socket by.
 const VARIABLE: &str = "FATESHARE_SOCKET";
 
+/// Where Kubernetes reads what a container says of its end.
+const USUAL_TERMINATION_LOG: &str = "/dev/termination-log";
+
 /// So long it is waited until a report is written: SIGKILL waits behind the provisional one, and we have to
 /// be gone 900 ms after the deadline.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -289,7 +292,10 @@ impl Recorder {
         Self {
             report: outside.report.clone(),
             termination_log: match &outside.termination_log {
-                TerminationLog::Usual => Some("/dev/termination-log".into()),
+                // Kubernetes has put it there before we begin; elsewhere there is nothing to write.
+                TerminationLog::Usual => {
+                    Some(PathBuf::from(USUAL_TERMINATION_LOG)).filter(|path| files::is_file(path))
+                }
                 TerminationLog::Named(path) => Some(path.clone()),
                 TerminationLog::None => None,
             },

@@ -97,6 +97,11 @@ fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     Ok((beside, file))
 }
 
+/// Whether there is a regular file.
+pub fn is_file(path: &Path) -> bool {
+    seam::call("stat_file", || fs::metadata(path)).is_ok_and(|found| found.is_file())
+}
+
 /// Puts this into a regular file that is there, in one write, over what was in it: a file that is mounted
 /// cannot be replaced. Says whether there was one.
 pub fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<bool> {
