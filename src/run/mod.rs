@@ -33,6 +33,7 @@ use crate::core::{
 use crate::spec::{Launch, Member};
 use crate::status::Board;
 use crate::sys::cgroup::Memory;
+use crate::sys::descriptors::Limit;
 use crate::sys::output::Which;
 use crate::sys::process::{self, Role};
 use crate::sys::signals::{self, Signals};
@@ -130,16 +131,25 @@ pub fn run(launch: &Launch, warnings: &[String], settings: &Settings) -> Result<
         .context("cannot keep inherited descriptors from members")?;
     let inherited = Inherited::read();
     let style = settings.style(launch);
+    let limit = descriptors::raise_limit();
+    let room = Outputs::make_room(style.format, launch.members.len());
     let voice = Voice::start(style, names(launch, style.format));
     tracing::error!(target: crate::voice::ALWAYS, "{}", core::opening(launch));
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    let limit = limit.unwrap_or_else(|error| {
+        tracing::warn!("cannot raise the limit on open descriptors: {error}");
+        None
+    });
+    if let Err(error) = room {
+        tracing::debug!("cannot make room for descriptors beforehand: {error}");
+    }
     let mut launch = launch.clone();
     let ended = launcher::play(&mut launch, &inherited, settings.port, &settings.instance.guid)
         .and_then(|()| probes::fill_in_ports(&mut launch, &inherited))
         .map_err(|reason| anyhow!(reason))
-        .and_then(|()| live(&launch, settings, role, inherited, style, &voice));
+        .and_then(|()| live(&launch, settings, (role, limit), inherited, style, &voice));
     Ok(ended.unwrap_or_else(|error| {
         tracing::error!("{error:#}");
         voice.flush(LONGEST_FLUSH);
@@ -161,15 +171,11 @@ fn names(launch: &Launch, format: Format) -> Vec<String> {
 fn live(
     launch: &Launch,
     settings: &Settings,
-    role: Role,
+    (role, limit): (Role, Option<Limit>),
     mut inherited: Inherited,
     style: Style,
     voice: &Voice,
 ) -> Result<Outcome> {
-    let limit = descriptors::raise_limit().unwrap_or_else(|error| {
-        tracing::warn!("cannot raise the limit on open descriptors: {error}");
-        None
-    });
     let outputs = Outputs::new(voice, style.format, settings.terminals);
     outputs.check(launch.members.len()).map_err(|reason| anyhow!(reason))?;
     let begin = clock::monotonic();

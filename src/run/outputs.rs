@@ -51,7 +51,7 @@ impl Outputs {
 
     /// Looks whether there can be outlets for so many members, before anything is started.
     pub(super) fn check(&self, members: usize) -> Result<(), String> {
-        let needed = 2 * members as u64 + BESIDES;
+        let needed = needed(members);
         match descriptors::limit() {
             Ok((soft, _)) if self.relayed() && needed > soft => Err(format!(
                 "relaying the output of {members} members takes {needed} descriptors, and the limit \
@@ -60,6 +60,12 @@ impl Outputs {
             // A limit that cannot be read will show itself.
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+
+    /// Has room made for the descriptors of so many members, if their output is to be relayed. To be called while
+    /// there is no second thread.
+    pub(super) fn make_room(format: Format, members: usize) -> io::Result<()> {
+        if format == Format::Raw { Ok(()) } else { descriptors::make_room(needed(members)) }
     }
 
     /// What a member writes to, if not to our own standard output and error.
@@ -131,6 +137,11 @@ impl Outputs {
         }
         changed
     }
+}
+
+/// So many descriptors are needed where so many members are relayed.
+fn needed(members: usize) -> u64 {
+    2 * members as u64 + BESIDES
 }
 
 fn which(stream: Stream) -> Which {
