@@ -11,7 +11,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
@@ -110,8 +110,11 @@ impl Memory {
     }
 }
 
+/// In one gulp: for each read of these the kernel begins anew, and it gives no size to read in one go.
 fn read(path: &str) -> io::Result<Vec<u8>> {
-    fs::read(seam::path(PathBuf::from(path)))
+    let mut bytes = Vec::with_capacity(16 * 1024);
+    File::open(seam::path(PathBuf::from(path)))?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads the count, and from the beginning: that makes the kernel tell of the next change.
