@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -72,10 +72,13 @@ pub(super) struct Output {
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     state: Mutex<State>,
-    /// Signalled when something was written.
+    /// Signalled when somebody's wait may be over.
     moved: Condvar,
-    /// Whether anybody waits for that.
+    /// Whether anybody waits.
     awaited: AtomicBool,
+    /// When something was read or written last while somebody waited, in nanoseconds of the monotonic clock.
+    /// Who waits looks at it when his patience ends: to be woken each time would cost more than all the rest.
+    progressed: AtomicU64,
     /// Wakes the thread, if there is one.
     bell: Option<Bell>,
 }
@@ -94,8 +97,6 @@ struct State {
     /// So many lines were there before the first of these.
     older: usize,
     last: Last,
-    /// Grows with every write that got anything out, and with every line that is dealt with.
-    moves: u64,
 }
 
 /// Whether the group is over.
@@ -216,8 +217,8 @@ impl Inbox {
     pub(super) fn progress(&self) {
         // Who begins to wait now finds out at the next one.
         if self.awaited.load(Ordering::Relaxed) {
-            self.lock().moves += 1;
-            self.moved.notify_one();
+            let now = u64::try_from(clock::monotonic().as_nanos()).unwrap_or(u64::MAX);
+            self.progressed.store(now, Ordering::Relaxed);
         }
     }
 
@@ -225,8 +226,8 @@ impl Inbox {
     pub(super) fn done(&self) {
         let mut state = self.lock();
         if std::mem::take(&mut state.writing) {
-            state.moves += 1;
             drop(state);
+            self.progress();
             self.moved.notify_one();
         }
     }
@@ -236,8 +237,7 @@ impl Inbox {
         let mut state = self.lock();
         if state.last == Last::Wanted {
             state.last = Last::Heard;
-            state.moves += 1;
-            self.moved.notify_one();
+            self.progress();
         }
         state.last == Last::Heard
     }
@@ -246,7 +246,6 @@ impl Inbox {
     pub(super) fn all_done(&self) {
         let mut state = self.lock();
         state.last = Last::Done;
-        state.moves += 1;
         drop(state);
         self.moved.notify_one();
     }
@@ -260,13 +259,8 @@ impl Inbox {
     /// The same for everything, what members have written before they ended included. Says whether
     /// all of it is written.
     pub(super) fn wait_until_all_done(&self, patience: Duration, limit: Duration) -> bool {
-        let begin = clock::monotonic();
         self.want_all();
-        // On a machine that has too much to do the thread may not have its turn for a while, which is
-        // no reader's fault.
-        self.wait_until(|state| state.last != Last::Wanted, UNHEARD.max(patience), limit);
-        let left = limit.saturating_sub(clock::monotonic().saturating_sub(begin));
-        self.wait_until(|state| state.last == Last::Done, patience, left);
+        self.wait_until(|state| state.last == Last::Done, patience, limit);
         self.lock().last == Last::Done
     }
 
@@ -281,16 +275,17 @@ impl Inbox {
         self.awaited.store(true, Ordering::Relaxed);
         let mut state = self.lock();
         while !done(&state) {
-            let before = state.moves;
-            let left = limit.saturating_sub(clock::monotonic().saturating_sub(begin));
-            let (after, waited) = self
-                .moved
-                .wait_timeout_while(state, patience.min(left), |state| state.moves == before)
-                .unwrap_or_else(PoisonError::into_inner);
-            state = after;
-            if waited.timed_out() {
+            // On a machine that has too much to do the thread may not have its turn for a while, which is no
+            // reader's fault.
+            let patient = if state.last == Last::Wanted { patience.max(UNHEARD) } else { patience };
+            let progressed = Duration::from_nanos(self.progressed.load(Ordering::Relaxed));
+            let now = clock::monotonic();
+            let left = (begin.max(progressed) + patient).min(begin + limit).saturating_sub(now);
+            if left.is_zero() {
                 break;
             }
+            let woken = self.moved.wait_timeout(state, left.min(patience));
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(state);
         self.awaited.store(false, Ordering::Relaxed);

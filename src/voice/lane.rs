@@ -47,6 +47,13 @@ pub(super) struct Relayed {
     pub(super) read_at: Duration,
 }
 
+/// What has come of outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Came {
+    pub(super) lines: bool,
+    pub(super) ends: bool,
+}
+
 /// What was read and is not in lines yet.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
@@ -85,6 +92,8 @@ pub(super) struct Lane<S = Sink> {
     /// At the end: the output that is read to its end, and how much of it is.
     last: (usize, usize),
     is_drained: bool,
+    /// Since that was asked for.
+    came: Came,
     /// What comes behind all that a member has written, with what belongs around it.
     last_words: VecDeque<(Frame, LastWords)>,
     inbox: Arc<Inbox>,
@@ -132,6 +141,7 @@ impl<S: Take> Lane<S> {
             held_up: Duration::ZERO,
             last: (0, 0),
             is_drained: false,
+            came: Came::default(),
             last_words: VecDeque::new(),
             inbox,
             failure: None,
@@ -208,6 +218,7 @@ impl<S: Take> Lane<S> {
         match outlet::read_some(&relayed.ours, &mut buffer[..most]) {
             Ok(Some(count)) if count > 0 => {
                 self.touched = self.touched.max(count);
+                self.came.lines = true;
                 relayed.read_at = clock::since_1970();
                 relayed.frame.prefix(&mut self.prefix, relayed.read_at);
                 if let Some(counters) = relayed.counters.get() {
@@ -231,6 +242,7 @@ impl<S: Take> Lane<S> {
 
     /// Nobody writes to it any more.
     fn close(&mut self, number: usize) {
+        self.came.ends = true;
         if let Some(Some(relayed)) = self.streams.get(number)
             && relayed.frame.goes_on()
         {
@@ -381,6 +393,11 @@ impl<S: Take> Lane<S> {
     /// Whether the reader takes nothing now.
     pub(super) fn is_stalled(&self) -> bool {
         self.stalled_since.is_some()
+    }
+
+    /// What has come since this was asked for.
+    pub(super) fn came(&mut self) -> Came {
+        std::mem::take(&mut self.came)
     }
 
     /// Whether it can go on at once: something that was read, or is to be said, waits for nothing.

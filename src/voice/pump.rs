@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::counters::{Counted, Counters, counted};
 use super::format::{Colours, Format, Frame, Stream};
 use super::inbox::{Inbox, LastWords, Output, Whose};
-use super::lane::{Lane, Relayed};
+use super::lane::{Came, Lane, Relayed};
 use super::lines::Splitter;
 use super::take::{Take, Written};
 use crate::sys::output::Sink;
@@ -23,6 +23,10 @@ const ROUNDS_BEFORE_OUR_OWN: usize = 64;
 
 /// When nothing has happened for so long, memory that is not needed goes back.
 const QUIET: Duration = Duration::from_millis(100);
+
+/// Where nothing came but the ends of outputs, more will follow: members are being stopped. So long they are
+/// left to come together: each look would take the processor from those who are to be told, and who have to end.
+const TOGETHER: Duration = Duration::from_millis(10);
 
 /// At the end it is looked so often whether a reader that has no room for more takes something at
 /// all. A terminal and a socket say that they have room much later than they have it: there it is
@@ -59,7 +63,15 @@ impl Pump {
 
     /// Sleeps until there is something to do.
     fn rest(&mut self, bell: &Bell) {
+        let [stdout, stderr] = self.lanes.each_mut().map(Lane::came);
+        let came = Came { lines: stdout.lines | stderr.lines, ends: stdout.ends | stderr.ends };
         if self.lanes.iter().any(Lane::has_work) {
+            return;
+        }
+        if came == (Came { lines: false, ends: true }) && !self.inbox.is_last() {
+            if let Ok([true]) = wait([Wanted::Readable(bell.as_fd())], Some(TOGETHER)) {
+                bell.silence();
+            }
             return;
         }
         let swollen = self.lanes.iter().any(Lane::is_swollen);
