@@ -71,7 +71,7 @@ def one_run(folder, options, modes):
 
     if "lives" in parts:
         say("groups of " + options.members)
-        figures["lives"], _ = measures.lives(folder, every, counts, modes, options.rounds)
+        figures["lives"], _ = measures.lives(folder, [*every, subjects.PIPED], counts, modes, options.rounds)
     if "peers" in parts:
         there, missing = subjects.peers()
         if missing:

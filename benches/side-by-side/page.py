@@ -39,17 +39,17 @@ def reaches(runs):
 
 def groups(runs):
     """fateshare and the floor by number of members, all runs' values together."""
-    rows = [["", "", "N", "floor", "fateshare", "fateshare, text", "to the floor"]]
+    names = ("floor", "fateshare", "floor, pipes", "fateshare, text")
+    rows = [["", "", "N", *names, "to the floor", "text to the floor with pipes"]]
     for what in ("start", "told", "ended"):
         for mode in runs[0]["modes"]:
             for count in runs[0]["counts"]:
                 if what == "told" and count == 1:
                     continue  # there are no others
-                names = ("floor", "fateshare", "fateshare, text")
                 values = [[value for run in runs for value in run["lives"][what, mode, count, name]] for name in names]
-                floor, *own = map(statistics.median, values)
-                ratios = " / ".join(f"{one / floor:.2f}" for one in own)
-                rows.append([f"{what}, ms", LABELS[mode], str(count), *map(figure, values), ratios])
+                floor, raw, piped, text = map(statistics.median, values)
+                ratios = f"{raw / floor:.2f} / {text / floor:.2f}", f"{text / piped:.2f}"
+                rows.append([f"{what}, ms", LABELS[mode], str(count), *map(figure, values), *ratios])
     return table(rows)
 
 

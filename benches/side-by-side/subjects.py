@@ -56,6 +56,12 @@ def write_spec(folder, count, records):
 FLOOR = Subject("floor", lambda folder, count, records: [str(folder / "floor"), str(count), str(folder / "member"), records])
 
 
+# What relayed output costs by itself: two pipes for each member.
+PIPED = Subject(
+    "floor, pipes", lambda folder, count, records: [str(folder / "floor"), "-p", str(count), str(folder / "member"), records]
+)
+
+
 def script(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
