@@ -1,6 +1,7 @@
 //! What `/proc` tells about processes that are not ours.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 
 /// The parts of `/proc/PID/stat` that the tests look at.
 #[derive(Clone, Copy, Debug)]
@@ -58,12 +59,16 @@ pub(crate) fn children(parent: i32) -> Vec<(i32, Stat)> {
 
 /// The living processes that have this entry in their environment. A zombie has none.
 pub(crate) fn marked(entry: &str) -> Vec<i32> {
+    // Asked for at the end of each group of a test, of all that run on the machine.
+    let mut environment = Vec::new();
     all()
         .into_iter()
         .filter(|pid| {
-            fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
-                environment.split(|byte| *byte == 0).any(|found| found == entry.as_bytes())
-            })
+            environment.clear();
+            let file = File::open(format!("/proc/{pid}/environ"));
+            let all = file.and_then(|mut it| it.read_to_end(&mut environment));
+            all.is_ok_and(|length| length >= entry.len())
+                && environment.split(|byte| *byte == 0).any(|found| found == entry.as_bytes())
         })
         .collect()
 }

@@ -23,6 +23,8 @@ pub(crate) struct Running {
     wrapper: Child,
     status: Option<ExitStatus>,
     fateshare: Option<i32>,
+    /// Nothing of it is left, and that was seen.
+    gone: bool,
 }
 
 impl Running {
@@ -33,7 +35,7 @@ impl Running {
         mark: String,
         wrapper: Child,
     ) -> Self {
-        Self { mode, dir, program, mark, wrapper, status: None, fateshare: None }
+        Self { mode, dir, program, mark, wrapper, status: None, fateshare: None, gone: false }
     }
 
     /// The PID of `fateshare`, as this process sees it, from the moment it runs.
@@ -253,11 +255,13 @@ impl Running {
         }
     }
 
+    /// Nothing was left.
     fn remove(mut self) {
-        let dir = self.dir.path().to_owned();
-        let placeholder = TempDir::with_prefix("fateshare-test-").expect("a directory");
-        std::mem::replace(&mut self.dir, placeholder).close().expect("the directory is removed");
+        self.gone = true;
+        let dir = self.dir.path();
+        fs::remove_dir_all(dir).expect("the directory is removed");
         assert!(!dir.exists());
+        self.dir.disable_cleanup(true);
     }
 
     fn describe(&self) -> String {
@@ -275,6 +279,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.gone {
+            return;
+        }
         // Until nobody is left: someone may have been forking while we looked.
         poll(Duration::from_secs(10), || {
             let marked = proc::marked(&self.mark);
