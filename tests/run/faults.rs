@@ -2,14 +2,16 @@
 //! never a hang or a survivor.
 //!
 //! In builds with debug assertions `$FATESHARE_FAIL` makes calls fail (see `src/sys/seam.rs`).
-//! `FATESHARE_TEST_LONG=1` tries every number with every error, not with one in turn.
+//! `FATESHARE_TEST_LONG=1` tries every number of every scene with every error. Without it each number
+//! has one error in turn, and scenes that mostly repeat the calls of another have every third number
+//! only, others in each mode. Whatever call these miss fails by its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::{catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::support::cgroups::NAMESPACE;
@@ -22,9 +24,12 @@ const ERRORS: [u32; 6] = [1, 5, 12, 24, 38, 4];
 /// ending everything within the time that is promised.
 const AT_A_TIME: u32 = 12;
 
-/// So many numbers in a row without a failure, and the run is over: not every run makes exactly as
-/// many calls as the one before, and others may be tried before this one is known.
-const BEHIND_THE_END: u32 = AT_A_TIME + 5;
+/// So many numbers in a row without a failure, and the run is over, beside those that are tried before
+/// this one is known: not every run makes exactly as many calls as the one before.
+const BEHIND_THE_END: u32 = 5;
+
+/// Of a scene that mostly repeats the calls of another, each so many-th number is tried.
+const SOME: u32 = 3;
 
 /// One whole run.
 struct Scene {
@@ -35,6 +40,8 @@ struct Scene {
     build: fn(Group) -> Group,
     /// The exit code if nothing fails.
     code: i32,
+    /// Each so many-th number is tried, unless all have to be.
+    every: u32,
 }
 
 /// A member ends; another leaves a daemon behind; all stop when they are told.
@@ -134,25 +141,34 @@ fn broken(group: Group) -> Group {
 fn scenes() -> Vec<Scene> {
     // What an old kernel or a strict sandbox lacks, all at once.
     const OLD: &str = "close_range:38,clone:1,pidfd_open:1,children_list:2,";
+    let is_root = nix::unistd::geteuid().is_root();
     let mut scenes = Vec::new();
     for mode in [Mode::Pid1, Mode::Ordinary] {
-        scenes.push(Scene { name: "orderly", mode, always: "", build: orderly, code: 3 });
-        scenes.push(Scene { name: "stubborn", mode, always: "", build: stubborn, code: 3 });
-        scenes.push(Scene { name: "alone", mode, always: "", build: alone, code: 3 });
-        scenes.push(Scene { name: "old", mode, always: OLD, build: orderly, code: 3 });
-        scenes.push(Scene { name: "no /proc", mode, always: "proc:2,", build: unseen, code: 3 });
-        scenes.push(Scene { name: "asked", mode, always: "", build: asked, code: 3 });
-        scenes.push(Scene { name: "broken", mode, always: "", build: broken, code: 126 });
-        scenes.push(Scene { name: "prepared", mode, always: "", build: prepared, code: 3 });
-        // What is around the group does the same in both.
-        let around: (&str, fn(Group) -> Group) = match mode {
-            Mode::Pid1 => ("recreated", recreated),
-            Mode::Ordinary => ("apart", apart),
+        let mut add = |name, always, build: fn(Group) -> Group, code, every| {
+            scenes.push(Scene { name, mode, always, build, code, every });
         };
-        scenes.push(Scene { name: around.0, mode, always: "", build: around.1, code: 3 });
-        if nix::unistd::geteuid().is_root() {
-            scenes.push(Scene { name: "stopped", mode, always: "", build: stopped, code: 5 });
-            scenes.push(Scene { name: "relayed", mode, always: "", build: relayed, code: 3 });
+        let (in_pid_1, in_ordinary) = match mode {
+            Mode::Pid1 => (1, SOME),
+            Mode::Ordinary => (SOME, 1),
+        };
+        add("orderly", "", orderly, 3, 1);
+        add("stubborn", "", stubborn, 3, in_ordinary);
+        // The same group as in the first scene, on another machine.
+        add("alone", "", alone, 3, SOME);
+        add("old", OLD, orderly, 3, SOME);
+        add("no /proc", "proc:2,", unseen, 3, SOME);
+        // The same group with more around it.
+        add("asked", "", asked, 3, in_pid_1);
+        add("broken", "", broken, 126, SOME);
+        add("prepared", "", prepared, 3, SOME);
+        // What is around the group does the same in both modes.
+        match mode {
+            Mode::Pid1 => add("recreated", "", recreated, 3, SOME),
+            Mode::Ordinary => add("apart", "", apart, 3, SOME),
+        }
+        if is_root {
+            add("stopped", "", stopped, 5, SOME);
+            add("relayed", "", relayed, 3, in_ordinary);
         }
     }
     scenes
@@ -212,27 +228,28 @@ fn every_call_of_a_run_may_fail() {
     let mut names = BTreeMap::new();
     let mut total = 0;
     let scenes: Vec<Scene> = scenes().into_iter().filter(|it| it.mode.can_run()).collect();
-    for scene in &scenes {
-        let found = sweep(scene, long);
+    for (number, scene) in (0..).zip(&scenes) {
+        let found =
+            if long { sweep(scene, 1, 0, &ERRORS) } else { sweep(scene, scene.every, number, &[]) };
         total += found.values().sum::<u32>();
         for (name, count) in found {
             *names.entry(name).or_insert(0) += count;
         }
     }
-    // No two runs make their calls in the same order: what was missed fails by its name.
-    for name in seams().into_iter().filter(|name| !names.contains_key(name)).collect::<Vec<_>>() {
-        let found = scenes.iter().find_map(|scene| run(scene, &name, 5));
-        for name in found.into_iter().flatten() {
-            *names.entry(name).or_insert(0) += 1;
-            total += 1;
-        }
+    let is_missing = |name: &String, names: &BTreeMap<String, u32>| {
+        !names.contains_key(name) && !ELSEWHERE.contains(&name.as_str())
+    };
+    // Not every number was tried, and no two runs make their calls in the same order: what was missed
+    // fails by its name.
+    let missed = seams().into_iter().filter(|name| is_missing(name, &names)).collect::<Vec<_>>();
+    println!("{total} injected failures by number; by name: {missed:?}");
+    for name in by_name(&scenes, &missed) {
+        *names.entry(name).or_insert(0) += 1;
+        total += 1;
     }
     println!("{total} injected failures of {} kinds of calls: {names:?}", names.len());
-    let missing: Vec<String> =
-        seams().into_iter().filter(|name| !names.contains_key(name)).collect();
-    let elsewhere: Vec<&String> =
-        missing.iter().filter(|name| !ELSEWHERE.contains(&name.as_str())).collect();
-    assert!(elsewhere.is_empty(), "never made to fail: {elsewhere:?}");
+    let missing = missed.iter().filter(|name| is_missing(name, &names)).collect::<Vec<_>>();
+    assert!(missing.is_empty(), "never made to fail: {missing:?}");
 }
 
 /// Calls that only a terminal brings about, or a drill (`tests/drill/faults.rs`), a pipe to write to, another user, or a failure before:
@@ -276,21 +293,26 @@ const ELSEWHERE: [&str; 35] = [
     "write_ledger",
 ];
 
-/// Number after number, some at a time; how often each call failed.
-fn sweep(scene: &Scene, long: bool) -> BTreeMap<String, u32> {
-    let next = AtomicU32::new(1);
+/// A call that is made only when another one has failed, and that one's rule.
+const AFTER: [(&str, &str); 1] = [("read_sysctl", "clone_apart:1")];
+
+/// Number after number, each so many-th, some at a time; how often each call failed. Without errors to
+/// try it is one in turn.
+fn sweep(scene: &Scene, every: u32, from: u32, errors: &[u32]) -> BTreeMap<String, u32> {
+    let next = AtomicU32::new(1 + from % every);
     let last = AtomicU32::new(0);
+    let behind = AT_A_TIME * every + BEHIND_THE_END;
     let names = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
             scope.spawn(|| {
                 loop {
-                    let number = next.fetch_add(1, Ordering::SeqCst);
-                    if number > last.load(Ordering::SeqCst) + BEHIND_THE_END {
+                    let number = next.fetch_add(every, Ordering::SeqCst);
+                    if number > last.load(Ordering::SeqCst) + behind {
                         return;
                     }
-                    let one = [ERRORS[number as usize % ERRORS.len()]];
-                    for errno in if long { &ERRORS[..] } else { &one } {
+                    let one = [ERRORS[(number / every) as usize % ERRORS.len()]];
+                    for errno in if errors.is_empty() { &one } else { errors } {
                         for name in run(scene, &number.to_string(), *errno).into_iter().flatten() {
                             last.fetch_max(number, Ordering::SeqCst);
                             *names.lock().expect("no panic").entry(name).or_insert(0) += 1;
@@ -301,6 +323,27 @@ fn sweep(scene: &Scene, long: bool) -> BTreeMap<String, u32> {
         }
     });
     names.into_inner().expect("no panic")
+}
+
+/// Every call of each of these names fails, in the first scene that makes it; which did. As PID 1 first: whom we
+/// cannot kill at all then dies with us.
+fn by_name(scenes: &[Scene], names: &[String]) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(name) = names.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let before = AFTER.iter().find(|(after, _)| after == name);
+                    let which = before.map_or(name.clone(), |(_, it)| format!("{it},{name}"));
+                    let failed = scenes.iter().find_map(|scene| run(scene, &which, 5));
+                    let failed = failed.into_iter().flatten().filter(|it| it == name);
+                    found.lock().expect("no panic").extend(failed.take(1));
+                }
+            });
+        }
+    });
+    found.into_inner().expect("no panic")
 }
 
 /// The names of all calls that go through the seam, from the sources.
