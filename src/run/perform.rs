@@ -166,6 +166,11 @@ impl<'a> Shell<'a> {
         Moment::at(clock::monotonic().saturating_sub(self.begin))
     }
 
+    /// How far the group's life is.
+    pub(super) fn state(&self) -> State {
+        self.group.state()
+    }
+
     /// When the core wants to be woken, if it does.
     pub(super) fn next_timer(&self) -> Option<Moment> {
         self.group.next_timer()
@@ -230,7 +235,7 @@ impl<'a> Shell<'a> {
 
     /// Lets the core step, performs its actions, and tells it what came of them, until it is
     /// content.
-    fn tell(&mut self, event: Event) {
+    pub(super) fn tell(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let actions = self.group.step(self.now(), event);

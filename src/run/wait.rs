@@ -118,7 +118,10 @@ async fn steps(sources: &mut Sources<'_>, shell: &mut Shell<'_>) -> u8 {
     let mut slept = None;
     loop {
         // What came before the first wait has made the socket readable too: look, then sleep.
-        while shell.wake(slept.take()) {}
+        while {
+            shell.let_ends_come_together();
+            shell.wake(slept.take())
+        } {}
         if let Some(code) = shell.code() {
             return code;
         }

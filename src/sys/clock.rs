@@ -63,7 +63,12 @@ fn read(clock: ClockId, last: &AtomicU64) -> Duration {
 
 /// Lets others run for a moment: about a tenth of a millisecond.
 pub fn nap() {
-    let moment = TimeSpec::from_duration(Duration::from_micros(100));
+    doze(Duration::from_micros(100));
+}
+
+/// Lets others run for so long, unless a signal is to be handled.
+pub fn doze(time: Duration) {
+    let moment = TimeSpec::from_duration(time);
     // Woken earlier is as good.
     let _ = clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::empty(), &moment);
 }
