@@ -236,6 +236,9 @@ fn live(
     );
     shell.start();
     memory::give_back();
+    if let Err(error) = memory::forget_program() {
+        tracing::debug!("cannot forget the pages that were needed to start: {error}");
+    }
     let code = waiter.until_over(&mut shell, server);
     shell.jobs.take_back();
     let now = shell.now();

@@ -60,6 +60,24 @@ impl Drop for Stack {
     }
 }
 
+/// Forgets the pages of the program that were needed to start, nearly all of it: those that are needed again are
+/// taken from the file again. What is mapped has to be taken apart when we end, and counts as ours where nobody else
+/// runs the same program.
+pub fn forget_program() -> io::Result<()> {
+    unsafe extern "C" {
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    let (first, end) = (&raw const __executable_start, &raw const etext);
+    let size = end.addr().saturating_sub(first.addr());
+    let Some(first) = NonNull::new(first.cast_mut().cast::<c_void>()) else { return Ok(()) };
+    seam::call("madvise_program", || {
+        // SAFETY: from the program's beginning to the end of its code nothing is ever written, so the file has
+        // the same.
+        Ok(unsafe { madvise(first, size, MmapAdvise::MADV_DONTNEED) }?)
+    })
+}
+
 /// A buffer that exists only while something is in it.
 #[derive(Debug)]
 pub struct Buffer {
