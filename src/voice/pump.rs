@@ -26,7 +26,7 @@ const QUIET: Duration = Duration::from_millis(100);
 
 /// Where nothing came but the ends of outputs, more will follow: members are being stopped. So long they are
 /// left to come together: each look would take the processor from those who are to be told, and who have to end.
-const TOGETHER: Duration = Duration::from_millis(10);
+const TOGETHER: Duration = Duration::from_millis(1);
 
 /// At the end it is looked so often whether a reader that has no room for more takes something at
 /// all. A terminal and a socket say that they have room much later than they have it: there it is
