@@ -309,8 +309,11 @@ impl Living {
             let seen = &mut self.left.seen;
             // Whose it was is seen while its parents live; what it does with signals, at last.
             let first = seen.get(&relative.inner).filter(|it| it.key == relative.key);
-            let parent = first.map_or(relative.parent, |it| it.parent);
-            seen.insert(relative.inner, Relative { parent, ..relative });
+            let known = match first {
+                Some(first) => Relative { parent: first.parent, ..relative.seen_before(first) },
+                None => relative,
+            };
+            seen.insert(known.inner, known);
         }
     }
 }

@@ -36,6 +36,18 @@ pub struct Relative {
     pub caught: Signals,
 }
 
+impl Relative {
+    /// With what it ran when that could still be seen, before: who is about to end has no program any more, and
+    /// its command line is empty.
+    #[must_use]
+    pub fn seen_before(self, before: &Self) -> Self {
+        if self.program.is_some() || self.command != self.name {
+            return self;
+        }
+        Self { command: before.command.clone(), program: before.program.clone(), ..self }
+    }
+}
+
 /// A set of signals, as the kernel writes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signals(pub u64);
@@ -87,14 +99,16 @@ fn look(pid: Pid, depth: usize) -> Option<Relative> {
     let numbers = field("NSpid").into_iter().flat_map(str::split_whitespace);
     let inner = numbers.take(depth).last().and_then(|number| number.parse().ok());
     let program = seam::call("read_exe", || fs::read_link(format!("/proc/{pid}/exe"))).ok();
+    let command = command(pid);
     Some(Relative {
         key: stat.key,
         inner: inner.map_or(pid, Pid),
         parent: stat.parent,
         session: stat.session,
-        command: command(pid).unwrap_or_else(|| stat.name.clone()),
+        // What has no command line had no program any more either, a moment ago.
+        program: program.filter(|_| command.is_some()),
+        command: command.unwrap_or_else(|| stat.name.clone()),
         name: stat.name,
-        program,
         blocked: set("SigBlk"),
         ignored: set("SigIgn"),
         caught: set("SigCgt"),
@@ -116,6 +130,24 @@ mod tests {
 
     use super::*;
     use crate::sys::{kill, process};
+
+    #[test]
+    fn what_it_ran_is_kept_when_it_is_about_to_end() {
+        let before = one(process::own_pid()).expect("ourselves");
+        assert!(before.program.is_some() && before.command != "x", "{before:?}");
+        let ending = Relative {
+            program: None,
+            command: "x".to_owned(),
+            name: "x".to_owned(),
+            ignored: Signals(1),
+            ..before.clone()
+        };
+        let kept = ending.clone().seen_before(&before);
+        assert_eq!((&kept.command, &kept.program), (&before.command, &before.program));
+        assert_eq!(kept.ignored, Signals(1), "what it does with signals is known better now");
+        let other = Relative { command: "x y".to_owned(), ..before.clone() };
+        assert_eq!(other.clone().seen_before(&before), other, "another program is seen as it is");
+    }
 
     #[test]
     fn a_child_is_seen_with_what_it_runs_and_ignores() {
