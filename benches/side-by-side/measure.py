@@ -106,10 +106,11 @@ def about(options, runs):
     processor = next(
         (line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "processor"
     )
+    kernel = os.uname().release.partition("-")[0]
     version = subprocess.run([options.fateshare, "--version"], capture_output=True, text=True).stdout.strip()
     return (
         f"{datetime.date.today()}, {version}, {len(runs)} runs of {options.rounds} rounds; "
-        f"{len(os.sched_getaffinity(0))} x {processor}, Linux {os.uname().release}. "
+        f"{len(os.sched_getaffinity(0))} x {processor}, Linux {kernel}. "
         f"Times are medians, the middle half of the values in brackets."
     )
 
