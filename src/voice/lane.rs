@@ -412,6 +412,11 @@ impl<S: Take> Lane<S> {
         idle && (self.touched > 0 || self.out.size() > KEPT)
     }
 
+    /// Whether much was read at a time since that was given back.
+    pub(super) fn was_flooded(&self) -> bool {
+        self.touched > KEPT
+    }
+
     /// Gives that back.
     pub(super) fn give_back(&mut self) {
         if self.is_swollen() {

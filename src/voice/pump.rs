@@ -87,8 +87,13 @@ impl Pump {
                 self.lanes.iter_mut().for_each(Lane::look_at_reader);
             }
             Ok([false, false, false]) if swollen => {
+                let flooded = self.lanes.iter().any(Lane::was_flooded);
                 self.lanes.iter_mut().for_each(Lane::give_back);
                 memory::give_back();
+                if flooded {
+                    // What a flood needs of the program, a line now and then does not. Nothing is lost where it fails.
+                    let _ = memory::forget_program();
+                }
             }
             Ok(_) => {}
             Err(_) => clock::nap(),
