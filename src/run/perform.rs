@@ -13,8 +13,8 @@ use super::prepare::{self, Prepared};
 use super::probes::{Answered, Probes};
 use super::profile::Scripts;
 use crate::core::{
-    Action, Answer, Ends, Event, Group, MemberId, Moment, OVERSLEPT, Outcome, Pid, Received,
-    Sender, SignalFailure, SpawnFailure, State, Stopped, Target,
+    Action, Answer, Ends, Event, Group, Happening, MemberId, Moment, OVERSLEPT, Outcome, Pid,
+    Received, Sender, SignalFailure, SpawnFailure, State, Stopped, Target,
 };
 use crate::spec::{Launch, Signal};
 use crate::status::Board;
@@ -166,6 +166,11 @@ impl<'a> Shell<'a> {
         Moment::at(clock::monotonic().saturating_sub(self.begin))
     }
 
+    /// Writes down what has happened.
+    pub(super) fn record(&mut self, at: Moment, happening: Happening) {
+        self.history.add(&self.launch, at, happening);
+    }
+
     /// How far the group's life is.
     pub(super) fn state(&self) -> State {
         self.group.state()
@@ -274,6 +279,7 @@ impl<'a> Shell<'a> {
                     self.signal(member, Target::Group, Signal::WINCH, events);
                 }
             }
+            // Never: these are taken together beforehand.
             stop @ Action::Stop { .. } => self.act(vec![stop], events),
             Action::StopStraggler { key, signal } => {
                 let sent = kill::straggler(key, signal);
@@ -322,10 +328,7 @@ impl<'a> Shell<'a> {
                 let main = self.main();
                 self.jobs.give(main);
             }
-            Action::Record(happening) => {
-                let now = self.now();
-                self.history.add(&self.launch, now, happening);
-            }
+            Action::Record(happening) => self.record(self.now(), happening),
             Action::End(code) => self.code = Some(code),
         }
     }
