@@ -38,6 +38,7 @@ const UNHEALTHY: u8 = 1;
 
 fn main() {
     // First of all: a stop request that comes before we can answer it must wait, not be lost.
+    process::want_no_backtraces();
     let blocked = signals::block_all().context("cannot block signals");
     let code = match Cli::try_parse() {
         Ok(Cli { command: Command::Run(args) }) => {

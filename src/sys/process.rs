@@ -49,6 +49,23 @@ pub fn go_first() -> io::Result<()> {
         .map(drop)
 }
 
+/// Has no error of ours look for a backtrace, whatever `$RUST_BACKTRACE` says: nobody is shown one, and a
+/// program without tables for unwinding ends when it looks. Call it first of all: whether one is wanted is found out once.
+pub fn want_no_backtraces() {
+    const NAME: &str = "RUST_LIB_BACKTRACE";
+    let before = std::env::var_os(NAME);
+    // SAFETY: there is no second thread yet.
+    unsafe { std::env::set_var(NAME, "0") };
+    let _ = std::backtrace::Backtrace::capture();
+    match before {
+        // Members get what we got.
+        // SAFETY: there is still none.
+        Some(value) => unsafe { std::env::set_var(NAME, value) },
+        // SAFETY: likewise.
+        None => unsafe { std::env::remove_var(NAME) },
+    }
+}
+
 /// Our own `oom_score_adj`, which members inherit (`proc_pid_oom_score_adj(5)`).
 pub fn oom_score_adj() -> io::Result<i16> {
     let text =
