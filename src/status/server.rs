@@ -23,7 +23,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::{AbortHandle, yield_now};
+use tokio::task::{AbortHandle, JoinHandle, yield_now};
 use tokio::time::sleep;
 
 use super::Board;
@@ -75,12 +75,14 @@ pub enum Door {
     Probes,
 }
 
-/// The doors while the event loop runs. Everything that is open is closed when the loop ends.
+/// The doors while the event loop runs. Nobody comes in any more once they are closed; whoever has is let go when
+/// the process ends.
 #[derive(Debug)]
 pub struct Open {
     /// Its files go when the group is over.
     _place: Option<Socket>,
     is_used: Arc<AtomicBool>,
+    doors: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -99,11 +101,12 @@ impl Server {
     /// Opens the doors. Called within the event loop.
     pub fn open(self) -> io::Result<Open> {
         let is_used = Arc::new(AtomicBool::new(false));
+        let mut doors = Vec::new();
         let most = self.most;
         if let Some(socket) = &self.socket {
             let listener = tokio::net::UnixListener::from_std(socket.listener.try_clone()?)?;
             let (board, is_used) = (self.board.clone(), Arc::clone(&is_used));
-            tokio::spawn(async move {
+            doors.push(tokio::spawn(async move {
                 let (mut entitled, mut refused) =
                     (Pool::new(most), Pool::new(MOST_REFUSED.min(most)));
                 let mut pace = Pace::default();
@@ -127,12 +130,12 @@ impl Server {
                     });
                     pace.keep().await;
                 }
-            });
+            }));
         }
         if let Some(probes) = self.probes {
             let listener = tokio::net::TcpListener::from_std(probes)?;
             let (board, is_used) = (self.board, Arc::clone(&is_used));
-            tokio::spawn(async move {
+            doors.push(tokio::spawn(async move {
                 let mut pool = Pool::new(most);
                 let mut pace = Pace::default();
                 loop {
@@ -149,9 +152,9 @@ impl Server {
                     });
                     pace.keep().await;
                 }
-            });
+            }));
         }
-        Ok(Open { _place: self.socket, is_used })
+        Ok(Open { _place: self.socket, is_used, doors })
     }
 }
 
@@ -163,6 +166,11 @@ impl Open {
                 yield_now().await;
             }
         }
+        // The last flush may take a while: whoever comes now is refused, and does not wait for that.
+        for door in &self.doors {
+            door.abort();
+        }
+        yield_now().await;
     }
 }
 
