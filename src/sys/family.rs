@@ -28,6 +28,8 @@ pub struct Relative {
     pub command: String,
     /// The program that it runs, if that can be seen.
     pub program: Option<PathBuf>,
+    /// Whether it had nothing to run any more when it was looked at.
+    pub is_ending: bool,
     /// Signals that it blocks, ignores and catches.
     pub blocked: Signals,
     /// See [`Relative::blocked`].
@@ -41,7 +43,7 @@ impl Relative {
     /// its command line is empty.
     #[must_use]
     pub fn seen_before(self, before: &Self) -> Self {
-        if self.program.is_some() || self.command != self.name {
+        if !self.is_ending {
             return self;
         }
         Self { command: before.command.clone(), program: before.program.clone(), ..self }
@@ -105,8 +107,9 @@ fn look(pid: Pid, depth: usize) -> Option<Relative> {
         inner: inner.map_or(pid, Pid),
         parent: stat.parent,
         session: stat.session,
-        // What has no command line had no program any more either, a moment ago.
-        program: program.filter(|_| command.is_some()),
+        // Whoever lives has a command line, and everybody may read it.
+        is_ending: command.is_none(),
+        program,
         command: command.unwrap_or_else(|| stat.name.clone()),
         name: stat.name,
         blocked: set("SigBlk"),
@@ -137,6 +140,7 @@ mod tests {
         assert!(before.program.is_some() && before.command != "x", "{before:?}");
         let ending = Relative {
             program: None,
+            is_ending: true,
             command: "x".to_owned(),
             name: "x".to_owned(),
             ignored: Signals(1),
@@ -145,7 +149,8 @@ mod tests {
         let kept = ending.clone().seen_before(&before);
         assert_eq!((&kept.command, &kept.program), (&before.command, &before.program));
         assert_eq!(kept.ignored, Signals(1), "what it does with signals is known better now");
-        let other = Relative { command: "x y".to_owned(), ..before.clone() };
+        let command = before.name.clone();
+        let other = Relative { command, program: None, ..before.clone() };
         assert_eq!(other.clone().seen_before(&before), other, "another program is seen as it is");
     }
 
