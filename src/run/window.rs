@@ -293,9 +293,8 @@ impl Recorder {
             report: outside.report.clone(),
             termination_log: match &outside.termination_log {
                 // Kubernetes has put it there before we begin; elsewhere there is nothing to write.
-                TerminationLog::Usual => {
-                    Some(PathBuf::from(USUAL_TERMINATION_LOG)).filter(|path| files::is_file(path))
-                }
+                TerminationLog::Usual => Some(PathBuf::from(USUAL_TERMINATION_LOG))
+                    .filter(|path| files::may_be_file(path)),
                 TerminationLog::Named(path) => Some(path.clone()),
                 TerminationLog::None => None,
             },

@@ -97,9 +97,10 @@ fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     Ok((beside, file))
 }
 
-/// Whether there is a regular file.
-pub fn is_file(path: &Path) -> bool {
-    seam::call("stat_file", || fs::metadata(path)).is_ok_and(|found| found.is_file())
+/// Whether there may be a regular file: what cannot be looked at is tried, and what fails is said then.
+pub fn may_be_file(path: &Path) -> bool {
+    seam::call("stat_file", || fs::metadata(path))
+        .map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |found| found.is_file())
 }
 
 /// Puts this into a regular file that is there, in one write, over what was in it: a file that is mounted
