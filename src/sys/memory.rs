@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use std::slice;
 
 use super::seam;
+use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, mprotect, munmap};
 
@@ -72,9 +73,13 @@ pub fn forget_program() -> io::Result<()> {
     let size = end.addr().saturating_sub(first.addr());
     let Some(first) = NonNull::new(first.cast_mut().cast::<c_void>()) else { return Ok(()) };
     seam::call("madvise_program", || {
-        // SAFETY: from the program's beginning to the end of its code nothing is ever written, so the file has
-        // the same.
-        Ok(unsafe { madvise(first, size, MmapAdvise::MADV_DONTNEED) }?)
+        // SAFETY: linkers put all that is ever written behind the end of the code (only for models of memory
+        // that Rust does not use there is code behind that), so the file has the same.
+        match unsafe { madvise(first, size, MmapAdvise::MADV_DONTNEED) } {
+            // Between its parts nothing may be mapped; all else is done.
+            Ok(()) | Err(Errno::ENOMEM) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     })
 }
 

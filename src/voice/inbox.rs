@@ -285,7 +285,12 @@ impl Inbox {
                 break;
             }
             let woken = self.moved.wait_timeout(state, left.min(patience));
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            let (after, waited) = woken.unwrap_or_else(PoisonError::into_inner);
+            state = after;
+            if waited.timed_out() && clock::monotonic() == now {
+                // The clock stands still: so this was the last.
+                break;
+            }
         }
         drop(state);
         self.awaited.store(false, Ordering::Relaxed);

@@ -87,7 +87,7 @@ impl Pump {
                 self.lanes.iter_mut().for_each(Lane::look_at_reader);
             }
             Ok([false, false, false]) if swollen => {
-                let flooded = self.lanes.iter().any(Lane::was_flooded);
+                let flooded = self.lanes.iter().any(|it| it.is_swollen() && it.was_flooded());
                 self.lanes.iter_mut().for_each(Lane::give_back);
                 memory::give_back();
                 if flooded {
