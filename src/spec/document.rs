@@ -324,11 +324,18 @@ fn position_of(text: &str, offset: usize) -> Position {
 fn syntax(error: &serde_yaml::Error, text: &str, origin: &str, values: Secrecy) -> Problem {
     let mask = mask(text, values);
     let said = error.to_string();
+    // For the parser the end of a text is on a line of its own, be there a newline before it or not.
+    let inside = |position: Position| match lines(text).nth(position.line - 1) {
+        Some((_, line)) => (position, line),
+        None => (position_of(text, text.len()), ""),
+    };
     if said.contains("more than one document") {
         let problem = Problem::new(origin, "has more than one document (`---`)")
             .with_hint("one file is one document");
         return match locate::second_document(text) {
-            Some(position) => point_at(problem, text, position, Part::Key, Secrecy::Open, &mask),
+            Some(position) => {
+                point_at(problem, text, inside(position).0, Part::Key, Secrecy::Open, &mask)
+            }
             None => problem,
         };
     }
@@ -355,12 +362,7 @@ fn syntax(error: &serde_yaml::Error, text: &str, origin: &str, values: Secrecy) 
     let Some(position) = locate::position(error) else {
         return problem;
     };
-    // For the parser the end of a text is on a line of its own, be there a newline before it or not.
-    let last = || position_of(text, text.len());
-    let (position, line) = match lines(text).nth(position.line - 1) {
-        Some((_, line)) => (position, line),
-        None => (last(), ""),
-    };
+    let (position, line) = inside(position);
     let problem = match advice(what, line, position.column) {
         Some(hint) => problem.with_hint(hint),
         None => problem,
