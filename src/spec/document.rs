@@ -174,6 +174,9 @@ fn point_at(
     secrecy: Secrecy,
     mask: &Mask,
 ) -> Problem {
+    // For the parser the end of a text is on a line of its own, be there a newline before it or not.
+    let is_there = lines(text).nth(position.line.saturating_sub(1)).is_some();
+    let position = if is_there { position } else { position_of(text, text.len()) };
     let (start, line) =
         lines(text).nth(position.line.saturating_sub(1)).unwrap_or((text.len(), ""));
     let caret = line
@@ -324,18 +327,11 @@ fn position_of(text: &str, offset: usize) -> Position {
 fn syntax(error: &serde_yaml::Error, text: &str, origin: &str, values: Secrecy) -> Problem {
     let mask = mask(text, values);
     let said = error.to_string();
-    // For the parser the end of a text is on a line of its own, be there a newline before it or not.
-    let inside = |position: Position| match lines(text).nth(position.line - 1) {
-        Some((_, line)) => (position, line),
-        None => (position_of(text, text.len()), ""),
-    };
     if said.contains("more than one document") {
         let problem = Problem::new(origin, "has more than one document (`---`)")
             .with_hint("one file is one document");
         return match locate::second_document(text) {
-            Some(position) => {
-                point_at(problem, text, inside(position).0, Part::Key, Secrecy::Open, &mask)
-            }
+            Some(position) => point_at(problem, text, position, Part::Key, Secrecy::Open, &mask),
             None => problem,
         };
     }
@@ -362,7 +358,7 @@ fn syntax(error: &serde_yaml::Error, text: &str, origin: &str, values: Secrecy) 
     let Some(position) = locate::position(error) else {
         return problem;
     };
-    let (position, line) = inside(position);
+    let line = lines(text).nth(position.line - 1).map_or("", |(_, line)| line);
     let problem = match advice(what, line, position.column) {
         Some(hint) => problem.with_hint(hint),
         None => problem,

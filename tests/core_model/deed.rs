@@ -98,6 +98,10 @@ impl Reference {
                 facts.teardown.waves += 1;
                 facts.teardown.last_wave = now;
                 facts.teardown.ended_since_wave = false;
+                // It has to be refused in this wave too: who may be signalled may have changed.
+                for member in &mut facts.members {
+                    member.refused_kill = member.refused_kill.min(1);
+                }
             }
             Deed::Pause(member) => facts.members[member.index()].paused = true,
             Deed::Suspend(_) => {

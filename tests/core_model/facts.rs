@@ -51,7 +51,7 @@ pub(super) struct Past {
     pub(super) outlived: bool,
     /// Who got its stop signal.
     pub(super) told: Option<Target>,
-    /// We may not signal it; and how often SIGKILL was refused, two for more.
+    /// We may not signal it; and how often SIGKILL was refused, two for again and in the last wave.
     pub(super) denied: bool,
     pub(super) refused_kill: u8,
     /// It has to be continued when we are.

@@ -234,7 +234,7 @@ impl Case<'_> {
     }
 
     /// Whether whoever lives has refused SIGKILL. Assumed: twice, for at the first refusal it may be
-    /// dying already.
+    /// dying already, and in the last wave.
     pub(super) fn all_refuse(self) -> bool {
         self.facts.living().all(|it| self.facts.of(it).refused_kill > 1)
     }
