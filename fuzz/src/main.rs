@@ -8,7 +8,7 @@ mod targets;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use targets::{ALL, Target};
+use targets::{ALL, Target, run};
 
 #[global_allocator]
 static HEAP: heap::Bounded = heap::Bounded;
@@ -26,6 +26,6 @@ fn target() -> Target {
 fuzz_target!(|data: &[u8]| {
     let target = target();
     heap::begin();
-    target(data);
+    run(target, data);
     heap::end();
 });

@@ -9,7 +9,7 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use slips::Slips;
-use targets::{ALL, Target};
+use targets::{ALL, Target, run};
 
 /// So many slips for each kind, unless it is said otherwise.
 const USUAL: usize = 1_000;
@@ -33,7 +33,7 @@ fn inputs(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 
 /// Runs it on one input; if a promise is broken, says on which.
 fn judge(target: Target, name: &str, from: &str, input: &[u8]) -> bool {
-    catch_unwind(|| target(input)).unwrap_or_else(|_| {
+    catch_unwind(|| run(target, input)).unwrap_or_else(|_| {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzzing-{name}"));
         fs::write(&kept, input).expect("a file");
         panic!("{name}: {from} breaks a promise; the input is in {}", kept.display());

@@ -59,9 +59,7 @@ pub(super) fn vars(data: &[u8]) -> bool {
     let mut inputs = inputs(WITH_VARIABLES.as_bytes());
     inputs.vars_files = vec![source("vars.yml", data)];
     let is_good = judged(&mut inputs);
-    if let Ok(text) = std::str::from_utf8(data)
-        && !text.contains(judge::SECRET)
-    {
+    if let Ok(text) = std::str::from_utf8(data) {
         let secret = judge::SECRET;
         let name = ["c", "m", "t", "secret"][text.len() % 4];
         let document = format!("{text}\n{name}: {secret}\n");

@@ -18,6 +18,12 @@ mod words;
 /// Says whether the bytes made sense.
 pub(crate) type Target = fn(&[u8]) -> bool;
 
+/// Runs one of them. Passes over what has the word that stands for secrets: nobody knows whether it is one there.
+pub(crate) fn run(target: Target, data: &[u8]) -> bool {
+    let secret = judge::SECRET.as_bytes();
+    !data.windows(secret.len()).any(|it| it == secret) && target(data)
+}
+
 /// All of them, by the names that their seeds and their dictionaries have too.
 pub(crate) const ALL: [(&str, Target); 18] = [
     ("spec", specs::spec),
