@@ -33,7 +33,7 @@ impl Look {
         let rollup = read("smaps_rollup");
         let count = || fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").count() as u64;
         let mut descriptors = count();
-        poll(Duration::from_millis(500), || {
+        poll(Duration::from_secs(5), || {
             descriptors = descriptors.min(count());
             usual.is_none_or(|usual| descriptors <= usual).then_some(())
         });
