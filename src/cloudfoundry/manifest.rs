@@ -47,9 +47,11 @@ pub(super) struct App {
 /// Reads all apps of a manifest, those that can be read. `root` is the document's with its variables
 /// filled in.
 pub(super) fn read(document: &Document, root: &Node, report: &mut Report) -> Vec<App> {
-    let top = Cursor { node: root, place: Place::default(), name: "a manifest".to_owned() };
     let Node::Map(entries) = root else {
-        top.must_be("a map with the key `applications`", &mut report.findings);
+        // By its kind alone: a variable may be filled in.
+        let kind = root.kind();
+        let message = format!("a manifest must be a map with the key `applications`, not {kind}");
+        report.problem(&Place::default(), message);
         return Vec::new();
     };
     let fields = Fields { entries, place: Place::default() };

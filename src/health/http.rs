@@ -79,7 +79,7 @@ where
         // Who redirects to HTTPS what does not come from a router would never be healthy.
         .header("X-Forwarded-Proto", "https")
         .body(Empty::<Bytes>::new())
-        .map_err(|error| format!("cannot ask for '{path}': {error}"))?;
+        .map_err(|error| format!("cannot ask for '{}': {error}", path.escape_debug()))?;
     sender.send_request(request).await.map_err(|error| explain(&error))
 }
 
