@@ -38,8 +38,9 @@ const UNHEALTHY: u8 = 1;
 
 fn main() {
     // First of all: a stop request that comes before we can answer it must wait, not be lost.
+    let blocked = signals::block_all();
     process::want_no_backtraces();
-    let blocked = signals::block_all().context("cannot block signals");
+    let blocked = blocked.context("cannot block signals");
     let code = match Cli::try_parse() {
         Ok(Cli { command: Command::Run(args) }) => {
             blocked.and_then(|()| run(&args)).unwrap_or_else(|error| {

@@ -50,7 +50,8 @@ pub fn go_first() -> io::Result<()> {
 }
 
 /// Has no error of ours look for a backtrace, whatever `$RUST_BACKTRACE` says: nobody is shown one, and a
-/// program without tables for unwinding ends when it looks. Call it first of all: whether one is wanted is found out once.
+/// program without tables for unwinding ends when it looks. Call it before there is an error or a
+/// second thread: whether one is wanted is found out once.
 pub fn want_no_backtraces() {
     const NAME: &str = "RUST_LIB_BACKTRACE";
     let before = std::env::var_os(NAME);
