@@ -115,7 +115,8 @@ pub(super) fn open(outside: &Outside, inherited: &mut Inherited, board: &Board) 
         not_own_output("--termination-log", path)?;
         if !path.is_file() {
             tracing::warn!(
-                "--termination-log: {} is no regular file which is there: nothing will be written",
+                "--termination-log: {} is no regular file which is there; nothing is written unless it is one \
+                 at the end",
                 path.display()
             );
         }

@@ -201,4 +201,27 @@ mod tests {
         let last = Signal::real_time().last().map(Signal::number);
         assert_eq!(last, Some(libc::SIGRTMAX()));
     }
+
+    #[test]
+    fn an_end_that_comes_meanwhile_is_announced_after() {
+        // Of this thread alone: the other tests' children end too.
+        let waits = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").expect("its status");
+            let set = |key| status.lines().find_map(|line| line.strip_prefix(key));
+            let has = |key| {
+                let set = u64::from_str_radix(set(key).expect("a set").trim(), 16).expect("it is");
+                set >> (libc::SIGCHLD - 1) & 1 == 1
+            };
+            (has("SigBlk:"), has("SigPnd:"))
+        };
+        assert_eq!(waits(), (false, false));
+        let raise = || nix::sys::signal::raise(NixSignal::SIGCHLD).expect("a signal");
+        let (meanwhile, again) = undisturbed(|| {
+            raise();
+            waits()
+        });
+        again.expect("they are announced again");
+        assert_eq!(meanwhile, (true, true), "it is kept");
+        assert_eq!(waits(), (false, false), "it has come");
+    }
 }

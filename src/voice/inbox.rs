@@ -388,4 +388,50 @@ mod tests {
         inbox.wait_until_empty(Duration::from_mins(1), Duration::from_millis(50));
         assert!(!inbox.lock().lines.is_empty() || inbox.lock().writing);
     }
+
+    #[test]
+    fn a_flush_waits_as_long_as_something_moves_and_then_gives_up() {
+        const PATIENCE: Duration = Duration::from_millis(200);
+        let inbox = Arc::new(Inbox::default());
+        inbox.put(b"one\n", Weight::Ordinary, Whose::Ours);
+        let writer = Arc::clone(&inbox);
+        let begin = clock::monotonic();
+        let moves = thread::spawn(move || {
+            let mut moves = vec![(begin, begin)];
+            while clock::monotonic() < begin + 2 * PATIENCE {
+                thread::sleep(PATIENCE / 20);
+                let before = clock::monotonic();
+                writer.progress();
+                moves.push((before, clock::monotonic()));
+            }
+            moves
+        });
+        inbox.wait_until_empty(PATIENCE, Duration::from_mins(1));
+        let ended = clock::monotonic();
+        assert!(!inbox.lock().is_empty(), "nobody has written it");
+        let moves = moves.join().expect("it ends");
+        // On a machine that has too much to do this one may not have had its turn, and the rest is too late.
+        let rests = |two: &[(Duration, Duration)]| two[1].1 >= two[0].0 + PATIENCE;
+        let last = moves.windows(2).position(rests).unwrap_or(moves.len() - 1);
+        assert!(ended >= moves[last].0 + PATIENCE, "{ended:?}, after {last} of {moves:?}");
+    }
+
+    #[test]
+    fn a_thread_that_has_not_heard_of_the_end_is_waited_for_longer() {
+        const PATIENCE: Duration = Duration::from_millis(1);
+        let inbox = Arc::new(Inbox::default());
+        let begin = clock::monotonic();
+        assert!(!inbox.wait_until_all_done(PATIENCE, Duration::from_mins(1)));
+        assert!(clock::monotonic() >= begin + UNHEARD);
+
+        let writer = Arc::clone(&inbox);
+        let thread = thread::spawn(move || {
+            while !writer.is_last() {
+                thread::sleep(100 * PATIENCE);
+            }
+            writer.all_done();
+        });
+        assert!(inbox.wait_until_all_done(PATIENCE, Duration::from_mins(1)), "it has heard late");
+        thread.join().expect("it ends");
+    }
 }

@@ -24,6 +24,7 @@ in_both_modes![
     a_stop_while_many_start,
     a_second_sigterm_changes_nothing,
     a_later_sigint_ends_the_grace,
+    a_later_sigint_is_heard_while_many_are_still_to_end,
     a_sigint_right_after_the_first_changes_nothing,
     a_signal_that_is_no_stop_request_goes_to_main,
     any_signal_can_be_a_stop_request,
@@ -208,6 +209,25 @@ fn a_later_sigint_ends_the_grace(mode: Mode) {
     let ended = group.end();
     ended.code(137).verdict(&["SIGINT from "]);
     ended.logged("web: got SIGINT", 1).logged("config-server: got SIGINT", 1);
+}
+
+fn a_later_sigint_is_heard_while_many_are_still_to_end(mode: Mode) {
+    // So many that their ends are left to come together, see `src/run/stop.rs`.
+    let mut group = Group::new(mode).main("web", "take=INT wait").top("grace_period: 10m");
+    for number in 0..20 {
+        group = group.sidecar(&format!("sidecar-{number}"), "take=INT wait");
+    }
+    let mut group = group.sidecar("config-server", "exit-on=INT:0 wait").start();
+    group.wait_started(&["web", "config-server", "sidecar-0", "sidecar-19"]);
+    group.signal(Signal::SIGINT);
+    for name in ["web", "sidecar-0", "sidecar-19"] {
+        group.wait_for(&format!("{name}: got SIGINT"));
+    }
+    // Not to wait for something: the time between the two signals is what is tested.
+    thread::sleep(Duration::from_millis(600));
+    group.signal(Signal::SIGINT);
+    let ended = group.end();
+    ended.code(137).verdict(&["SIGINT from "]).logged("sidecar-19: got SIGINT", 1);
 }
 
 fn a_sigint_right_after_the_first_changes_nothing(mode: Mode) {

@@ -2,19 +2,22 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::report;
 use crate::support::host::{can_make_calls_fail, can_mount};
-use crate::support::{Group, Mode, in_both_modes};
+use crate::support::{Group, Mode, Running, in_both_modes};
 
 in_both_modes![
     the_report_has_everything,
     both_are_there_before_sigkill,
     the_termination_message_keeps_its_file,
     without_its_file_there_is_no_message,
+    a_file_that_is_there_in_time_gets_the_message,
+    the_usual_file_gets_the_message_if_it_is_there,
     a_report_that_cannot_be_written_changes_nothing,
     a_report_through_a_link_leaves_the_link,
     members_inherit_none_of_this,
@@ -183,10 +186,7 @@ fn the_termination_message_keeps_its_file(mode: Mode) {
     let before = fs::metadata(&path).expect("the file").ino();
     group.wait_started(&["web", "config-server"]);
     group.signal_member("config-server", Signal::SIGKILL);
-    let text = group.until("the message", |_| {
-        let text = fs::read_to_string(&path).expect("the file");
-        text.ends_with("; exit 137\n").then_some(text)
-    });
+    let text = ends_with_the_code(&mut group, &path);
     let after = fs::metadata(&path).expect("the file").ino();
     group.end().code(137);
     assert!(text.starts_with("config-server (pid ") && !text.contains("old"), "{text}");
@@ -201,6 +201,43 @@ fn without_its_file_there_is_no_message(mode: Mode) {
     super::report(&group.dir().join("report.json"), |report| report["is_final"] == true);
     assert!(!path.exists(), "it is a mount's, or nobody's");
     group.end().code(0).says(&["--termination-log: message is no regular file which is there"]);
+}
+
+fn a_file_that_is_there_in_time_gets_the_message(mode: Mode) {
+    let mut group = pair(mode).arguments(&["--termination-log", "message"]).start();
+    let path = group.dir().join("message");
+    group.wait_started(&["web", "config-server"]);
+    fs::write(&path, "").expect("a file");
+    group.signal_member("config-server", Signal::SIGKILL);
+    ends_with_the_code(&mut group, &path);
+    group.end().code(137).says(&["nothing is written unless it is one at the end"]);
+}
+
+fn the_usual_file_gets_the_message_if_it_is_there(mode: Mode) {
+    if !can_mount() {
+        return;
+    }
+    // Kubernetes mounts it. Nothing may be made in the machine's own /dev.
+    let group = pair(mode).file("message", "");
+    fs::create_dir(group.dir().join("dev")).expect("a directory");
+    let mounts = "mount -t tmpfs none dev && touch dev/null dev/termination-log && \
+                  mount --bind /dev/null dev/null && mount --bind message dev/termination-log && \
+                  { [ ! -d /dev/shm ] || { mkdir dev/shm && mount --bind /dev/shm dev/shm; }; } && \
+                  mount --rbind dev /dev";
+    let mut group = group.own_mounts(mounts).start();
+    let path = group.dir().join("message");
+    group.wait_started(&["web", "config-server"]);
+    group.signal_member("config-server", Signal::SIGKILL);
+    ends_with_the_code(&mut group, &path);
+    group.end().code(137).silent_about("termination");
+}
+
+/// Waits until the message is all there.
+fn ends_with_the_code(group: &mut Running, path: &Path) -> String {
+    group.until("the message", |_| {
+        let text = fs::read_to_string(path).expect("the file");
+        text.ends_with("; exit 137\n").then_some(text)
+    })
 }
 
 fn a_report_that_cannot_be_written_changes_nothing(mode: Mode) {
