@@ -204,7 +204,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_map(|signal| { Event::MainStopped { signal, ours: Foreground::Ours } }),
         Just(Event::OwnFailure("cannot reap children".to_owned())),
         (0_u64..4_000).prop_map(|since| Event::Overslept {
-            asleep_since: Moment::at(Duration::from_millis(since)),
+            last_look: Moment::at(Duration::from_millis(since)),
         }),
     ]
 }

@@ -51,16 +51,16 @@ pub enum Event {
     /// Something of our own failed that we cannot do without, such as reaping: what failed, and
     /// the system's reason.
     OwnFailure(String),
-    /// The loop woke more than [`OVERSLEPT`] later than a timer that it slept for.
+    /// The loop looks more than [`OVERSLEPT`] later than a timer, asleep or awake before.
     Overslept {
-        /// When it went to sleep.
-        asleep_since: Moment,
+        /// When it looked last.
+        last_look: Moment,
     },
     /// A timer is due (see [`super::Group::next_timer`]).
     Tick,
 }
 
-/// How late a wake-up must be to count as a freeze or suspension of the machine.
+/// How late a look must be to count as a freeze or suspension of the machine.
 pub const OVERSLEPT: Duration = Duration::from_secs(1);
 
 /// How the profile scripts ended.

@@ -138,8 +138,8 @@ impl Group {
                 self.probed(now, check, answer, &mut out);
             }
             (S::Running, E::Tick) => self.tick_while_running(now, &mut out),
-            (S::Running, E::Overslept { asleep_since }) => {
-                self.overslept_while_running(now, asleep_since);
+            (S::Running, E::Overslept { last_look }) => {
+                self.overslept_while_running(now, last_look);
             }
 
             // After the verdict. A spawn that was under way is told to stop like all others.
@@ -163,8 +163,8 @@ impl Group {
             }
             (S::Stopping, E::Ends(ends)) => self.ended_while_stopping(now, &ends, &mut out),
             (S::Stopping, E::Found(found)) => self.found(now, found, &mut out),
-            (S::Stopping, E::Overslept { asleep_since }) => {
-                self.overslept(now, asleep_since, &mut out);
+            (S::Stopping, E::Overslept { last_look }) => {
+                self.overslept(now, last_look, &mut out);
             }
             (S::Stopping, E::Tick) => self.tick_while_stopping(now, &mut out),
             (S::Killing, E::Signal(received)) => {

@@ -355,6 +355,8 @@ impl Group {
             return;
         }
         teardown.thaw = Thaw::Used;
+        // A look before the verdict says nothing of the grace.
+        let since = since.max(teardown.verdict.at);
         teardown.frozen = now.since(since);
         teardown.deadline = now.plus(teardown.deadline.since(since).min(THAW_GRACE));
         let to = teardown.deadline;

@@ -86,6 +86,8 @@ pub(super) struct Shell<'a> {
     history: History,
     pub(super) board: Board,
     begin: Duration,
+    /// When it was looked last what has come.
+    looked: Moment,
     /// Whether to reap without being told: children that ended before SIGCHLD was caught announce
     /// themselves to nobody, and a storm of ends is taken in parts.
     pub(super) unreaped: bool,
@@ -117,6 +119,7 @@ impl<'a> Shell<'a> {
             history: means.history,
             board: means.board,
             begin: means.begin,
+            looked: Moment::ZERO,
             unreaped: true,
             failures: BTreeSet::new(),
             code: None,
@@ -127,7 +130,7 @@ impl<'a> Shell<'a> {
     /// exist starts nothing.
     pub(super) fn start(&mut self) {
         // A stop request that is pending already wins: nothing is started at all.
-        while self.wake(None) {}
+        while self.wake() {}
         if self.group.state() == State::Preparing {
             return self.tell(Event::Start);
         }
@@ -182,13 +185,13 @@ impl<'a> Shell<'a> {
     }
 
     /// One wake-up: signals, then ends, then timers. Says whether to look again before sleeping.
-    pub(super) fn wake(&mut self, slept: Option<Slept>) -> bool {
+    pub(super) fn wake(&mut self) -> bool {
         let before = self.group.state();
         let woke = self.now();
-        if let Some(Slept { since, until }) = slept
-            && woke.since(until) > OVERSLEPT
-        {
-            self.tell(Event::Overslept { asleep_since: since });
+        let last_look = std::mem::replace(&mut self.looked, woke);
+        // Who is frozen need not be asleep.
+        if self.group.next_timer().is_some_and(|at| woke.since(at) > OVERSLEPT) {
+            self.tell(Event::Overslept { last_look });
         }
         let (received, child) = self.take_signals();
         for event in received {
@@ -402,15 +405,6 @@ impl<'a> Shell<'a> {
     pub(super) fn leave_by(&self) -> Option<Moment> {
         self.group.leave_by()
     }
-}
-
-/// A sleep that had a timer.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Slept {
-    /// When it began.
-    pub(super) since: Moment,
-    /// When the timer was due.
-    pub(super) until: Moment,
 }
 
 /// Signals could not be unblocked after a start: the next try may well work, and then at least the

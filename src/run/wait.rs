@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
-use super::perform::{Shell, Slept};
+use super::perform::Shell;
 use super::probes::Answered;
 use crate::status::server::Server;
 use crate::sys::cgroup::Memory;
@@ -115,26 +115,22 @@ struct Sources<'a> {
 }
 
 async fn steps(sources: &mut Sources<'_>, shell: &mut Shell<'_>) -> u8 {
-    let mut slept = None;
     loop {
         // What came before the first wait has made the socket readable too: look, then sleep.
         while {
             shell.let_ends_come_together();
-            shell.wake(slept.take())
+            shell.wake()
         } {}
         if let Some(code) = shell.code() {
             return code;
         }
-        let since = shell.now();
-        let until = shell.next_timer();
-        let woken = match until {
+        let woken = match shell.next_timer() {
             Some(until) => {
                 let woken = woken(sources);
-                timeout(until.since(since), woken).await.unwrap_or(Ok(Woken::Signalled))
+                timeout(until.since(shell.now()), woken).await.unwrap_or(Ok(Woken::Signalled))
             }
             None => woken(sources).await,
         };
-        slept = until.map(|until| Slept { since, until });
         match woken {
             // Every wake-up looks at the signals, and at the count.
             Ok(Woken::Signalled | Woken::Counted) => {}

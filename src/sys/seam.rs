@@ -8,6 +8,7 @@
 //! | `17:5` | the 17th call of the whole run, with `errno` 5 |
 //! | `pidfd_open:38` | every call of that name |
 //! | `kill_wave:pretend` | every call of that name does nothing and says that it worked |
+//! | `kill:stop` | nothing: we are stopped before every call of that name, until somebody sends SIGCONT |
 //!
 //! The names of the calls that were made to fail are written to `$FATESHARE_FAIL_LOG`, a line each.
 //!
@@ -30,12 +31,14 @@ enum Fate {
     Fails(c_int),
     /// It does nothing, and says that it worked.
     Pretends,
+    /// We are stopped first.
+    Stops,
 }
 
 /// Makes a call, unless a test has it fail.
 pub(super) fn call<T>(name: &'static str, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     match fate(name) {
-        Fate::Real | Fate::Pretends => make(),
+        Fate::Real | Fate::Pretends | Fate::Stops => make(),
         Fate::Fails(errno) => Err(io::Error::from_raw_os_error(errno)),
     }
 }
@@ -44,7 +47,7 @@ pub(super) fn call<T>(name: &'static str, make: impl FnOnce() -> io::Result<T>) 
 /// pretend. Safe between `clone` and `execve`.
 pub(super) fn raw(name: &'static str, make: impl FnOnce() -> c_int) -> c_int {
     match fate(name) {
-        Fate::Real => make(),
+        Fate::Real | Fate::Stops => make(),
         Fate::Pretends => 0,
         Fate::Fails(errno) => {
             nix::errno::Errno::set_raw(errno);
@@ -126,6 +129,9 @@ mod test_build {
             // In the child of a `clone` too: one write, no buffer.
             let _ = log.write(name.as_bytes()).and_then(|_| log.write(b"\n"));
         }
+        if *fate == Fate::Stops {
+            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
+        }
         *fate
     }
 
@@ -138,7 +144,10 @@ mod test_build {
                 let (which, how) = rule.split_once(':')?;
                 let which =
                     which.parse().map_or_else(|_| Which::Name(which.to_owned()), Which::Number);
-                let fate = how.parse().map_or(Fate::Pretends, Fate::Fails);
+                let fate = match how {
+                    "stop" => Fate::Stops,
+                    _ => how.parse().map_or(Fate::Pretends, Fate::Fails),
+                };
                 Some((which, fate))
             });
             Self { rules: rules.collect(), log }

@@ -432,20 +432,20 @@ impl World {
 
     fn oversleep(&mut self) {
         self.overslept = true;
-        let asleep_since = self.now;
+        let last_look = self.now;
         let due = self.group.next_timer().expect("a timer is armed");
         self.now = due.max(self.now).plus(Duration::from_millis(1500));
         if self.group.state() == State::Stopping
             && let Some(kill_from) = self.kill_from
         {
-            let left = kill_from.since(asleep_since).min(Duration::from_secs(2));
+            let left = kill_from.since(last_look).min(Duration::from_secs(2));
             self.kill_from = Some(self.now.plus(left));
         }
         if self.group.state() == State::Running {
             self.health.in_vain = self.health.asked;
-            self.health.begun = self.health.begun.plus(self.now.since(asleep_since));
+            self.health.begun = self.health.begun.plus(self.now.since(last_look));
         }
-        self.tell(Event::Overslept { asleep_since });
+        self.tell(Event::Overslept { last_look });
         if self.group.next_timer().is_some_and(|at| at <= self.now) {
             self.tell(Event::Tick);
         }

@@ -59,7 +59,7 @@ impl Reference {
                 self.wish_to_suspend(Stopped::WholeJob);
             }
             Event::OwnFailure(_) => self.decide(What::OwnFailure),
-            Event::Overslept { asleep_since } => self.hear_of_sleep(*asleep_since),
+            Event::Overslept { last_look } => self.hear_of_sleep(*last_look),
             Event::Tick => self.hear_tick(),
             Event::Probed { check: Check::Readiness, .. }
             | Event::MainStopped { ours: Foreground::Ours, .. } => {
@@ -222,12 +222,15 @@ impl Reference {
         (health.asked, health.is_late, health.in_vain) = (None, false, false);
     }
 
-    fn hear_of_sleep(&mut self, asleep_since: Moment) {
-        if self.facts.end.is_none() {
-            self.lose_time(asleep_since);
-        } else if self.facts.teardown.slept.is_none() {
-            self.facts.teardown.slept = Some((asleep_since, self.facts.now));
-            self.facts.wish.moved = !self.facts.is_killing();
+    fn hear_of_sleep(&mut self, last_look: Moment) {
+        match self.facts.end {
+            None => self.lose_time(last_look),
+            // The grace began with the verdict, whenever it was looked before.
+            Some(why) if self.facts.teardown.slept.is_none() => {
+                self.facts.teardown.slept = Some((last_look.max(why.at), self.facts.now));
+                self.facts.wish.moved = !self.facts.is_killing();
+            }
+            Some(_) => {}
         }
     }
 

@@ -304,7 +304,7 @@ fn event(choices: &mut Choices<'_>) -> Event {
         },
         _ if choices.flag() => Event::OwnFailure(text(choices)),
         _ => Event::Overslept {
-            asleep_since: Moment::at(Duration::from_millis(choices.below(4_000) as u64)),
+            last_look: Moment::at(Duration::from_millis(choices.below(4_000) as u64)),
         },
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::{MARGIN, stop};
+use crate::support::host::can_make_calls_fail;
 use crate::support::{Ended, Group, Mode, Running, in_both_modes};
 
 in_both_modes![
@@ -97,4 +98,30 @@ fn a_short_freeze_gives_none(mode: Mode) {
     ended.code(137).says(&["did not stop within 1s: SIGKILL"]);
     said(&ended, 0);
     assert!(took < MARGIN, "took {took:?}\n{ended}");
+}
+
+/// It was not asleep then: it had just sent SIGTERM.
+#[test]
+fn a_freeze_while_it_is_awake_gives_time_again() {
+    if !can_make_calls_fail() {
+        return;
+    }
+    let group = Group::new(Mode::Ordinary).main("web", "take=TERM wait").top("grace_period: 1s");
+    let mut group = group.failing("kill:stop").start();
+    group.wait_started(&["web"]);
+    stop(&mut group);
+    let fateshare = group.fateshare();
+    // Once before SIGTERM, and once before the SIGCONT that follows it.
+    group.wait_state(fateshare, 'T');
+    group.signal(Signal::SIGCONT);
+    group.wait_for("web: got SIGTERM");
+    group.wait_state(fateshare, 'T');
+    thread::sleep(Duration::from_millis(2300));
+    group.signal(Signal::SIGCONT);
+    let resumed = Instant::now();
+    let ended = group.end();
+    let took = ended.at - resumed;
+    ended.code(137).says(&["did not stop within 1s: SIGKILL"]);
+    said(&ended, 1);
+    assert!(took > Duration::from_millis(600), "took {took:?}\n{ended}");
 }
