@@ -331,6 +331,15 @@ fn values_of_variables_are_in_no_message() {
     let output_of_user = self::output(user.path(), &["check", "--var", "word=s3 cr:et:"]);
     assert!(!shown(&output_of_user).contains("s3 cr"), "{}", shown(&output_of_user));
     assert!(!shown(&output).contains("s3cret"), "{}", shown(&output));
+    // Two keys that are one.
+    let twice = "applications: [{name: a, command: x, ((word)): 1, s3-cret: 1, disk_quota: 1G, ((quota)): 2G}]";
+    let twice = with(&[("manifest.yml", twice)]);
+    let vars = ["check", "--var", "word=s3_cret", "--var", "quota=disk-quota"];
+    let output_of_twice = self::output(twice.path(), &vars);
+    let seen = shown(&output_of_twice);
+    assert!(seen.contains("`((...))` and `s3-cret` are the same key"), "{seen}");
+    assert!(seen.contains("`disk_quota` and `((...))` must not both be there"), "{seen}");
+    assert!(!seen.contains("s3_cret") && !seen.contains("disk-quota"), "{seen}");
     let dir = with(&[("manifest.yml", MANIFEST)]);
     let output = self::output(dir.path(), &["check", "--var", "s3cret"]);
     assert!(text(&output.stderr).contains("--var: there is no `=`"), "{}", shown(&output));

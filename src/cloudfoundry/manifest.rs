@@ -160,7 +160,11 @@ impl<'a> Spelling<'a> {
                 continue;
             };
             let place = fields.place.key(entry);
-            let (first, second) = (shown(&other.key), shown(&entry.key));
+            let name = |entry: &Entry| {
+                let may_show = report.may_show(&fields.place.key(entry));
+                if may_show { shown(&entry.key) } else { "((...))".to_owned() }
+            };
+            let (first, second) = (name(other), name(entry));
             if key == "disk_quota" {
                 report.problem(&place, format!("`{first}` and `{second}` must not both be there"));
             } else {

@@ -8,7 +8,7 @@ use super::cursor::{Cursor, Fields, Findings};
 use super::env::{self, Environment};
 use super::keys::{self, Level};
 use super::node::Node;
-use super::problem::shown;
+use super::problem::{harmless, shown};
 use super::{CommandForm, MayFinish, Member, Signal, StopOrder, StopTo, health, user};
 
 /// What a member takes from its group.
@@ -240,6 +240,9 @@ pub fn name_flaw(name: &str) -> Option<String> {
         Some("a name must not be empty".to_owned())
     } else if name.chars().any(char::is_control) {
         Some("a name must not contain newlines or other control characters".to_owned())
+    } else if name.chars().any(|letter| harmless(letter) != letter) {
+        // It stands before each of its lines.
+        Some("a name must not contain characters that turn the text around".to_owned())
     } else if name == OURS {
         Some(format!("a member must not be called `{OURS}`: what we say ourselves has that name"))
     } else if name.len() > LONGEST_NAME {

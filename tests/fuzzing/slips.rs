@@ -90,18 +90,29 @@ impl<'a> Slips<'a> {
         }
     }
 
-    /// A line is gone, there twice, indented, or has another value.
+    /// A line is gone, there twice, indented more or not at all, has a key in the way of another file, or another
+    /// value.
     fn slip_in_a_line(&mut self, input: &mut Vec<u8>) {
         let mut lines: Vec<Vec<u8>> =
             input.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
         let at = self.below(lines.len());
-        match self.below(4) {
+        match self.below(6) {
             0 => drop(lines.remove(at)),
             1 => lines.insert(at, lines[at].clone()),
             2 => {
                 let indents = [&b" "[..], b"  ", b"\t", b"- "];
                 let indent = indents[self.below(indents.len())];
                 lines[at].splice(0..0, indent.iter().copied());
+            }
+            3 => {
+                let indent = lines[at].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+                drop(lines[at].drain(..indent));
+            }
+            4 => {
+                let dash = lines[at].iter().position(|byte| matches!(byte, b'_' | b'-'));
+                if let Some(byte) = dash.and_then(|dash| lines[at].get_mut(dash)) {
+                    *byte = if *byte == b'_' { b'-' } else { b'_' };
+                }
             }
             _ => {
                 let colon = lines[at].iter().position(|byte| *byte == b':');

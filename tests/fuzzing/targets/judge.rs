@@ -42,6 +42,8 @@ fn problem(files: &[(&str, &[u8])], problem: &Problem) {
     let Some(position) = problem.position() else {
         // A file, or an option, as a whole.
         assert!(shown.contains(": "), "neither a place nor an origin: {shown}");
+        let is_whole = files.is_empty() || is_about_the_whole(files, &shown);
+        assert!(is_whole, "it has a place, which is not said: {shown}");
         return;
     };
     let of = |name: &str| shown.strip_prefix(name).is_some_and(|rest| rest.starts_with(':'));
@@ -54,6 +56,25 @@ fn problem(files: &[(&str, &[u8])], problem: &Problem) {
     // Behind the end something may be missing.
     let is_inside = columns.is_some_and(|columns| (1..=columns + 2).contains(&position.column));
     assert!(is_inside, "there is no such place: {position:?} {shown}");
+}
+
+/// What has no place in a file: it is about all of it, or about what was asked for; or its message begins with a
+/// file and a line.
+fn is_about_the_whole(files: &[(&str, &[u8])], shown: &str) -> bool {
+    let begins_with_line = |(name, _): &(&str, &[u8])| {
+        let rest = shown.strip_prefix(name).and_then(|rest| rest.strip_prefix(':'));
+        rest.is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()))
+    };
+    let wholes = [
+        "is empty",
+        "is not UTF-8 text",
+        "is larger than",
+        "has more than one document",
+        "its aliases repeat",
+        "there is no app",
+        " apps: ",
+    ];
+    wholes.iter().any(|whole| shown.contains(whole)) || files.iter().any(begins_with_line)
 }
 
 /// The lines of a text, where YAML ends them.
@@ -74,8 +95,35 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// No message repeats a secret.
+/// No message repeats a secret. Names are none: each line of a member begins with its name.
 #[track_caller]
 pub(super) fn keeps_secrets(what: &str, text: &str) {
-    assert!(!text.contains(SECRET), "{what}: a secret is shown: {text}");
+    let is_shown = text.lines().any(|line| without_names(line).contains(SECRET));
+    assert!(!is_shown, "{what}: a secret is shown: {text}");
+}
+
+/// The line without the names of apps, processes and sidecars in it, which may have been variables.
+fn without_names(line: &str) -> String {
+    // How a name begins, and how it ends: the last such end, because a name may have that too.
+    let names = [
+        ("application '", "'"),
+        ("Sidecar \"", "\""),
+        ("Sidecar with name '", "'"),
+        ("sidecar '", "'"),
+        ("Process \"", "\""),
+        ("Process type \"", "\""),
+        ("dependent \"", "\""),
+        ("process of type `", "`"),
+        ("did you mean `", "`"),
+        (" apps: ", ""),
+        ("there are: ", ""),
+        ("--app ", ""),
+    ];
+    let mut line = line.to_owned();
+    for (begins, ends) in names {
+        let Some(begin) = line.find(begins).map(|at| at + begins.len()) else { continue };
+        let end = if ends.is_empty() { None } else { line[begin..].rfind(ends) };
+        line.replace_range(begin..end.map_or(line.len(), |end| begin + end), "");
+    }
+    line
 }
