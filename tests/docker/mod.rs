@@ -97,16 +97,26 @@ impl Engine {
     }
 }
 
-/// Polls; for everything that has no promise of its own.
+/// Polls; for everything that has no promise of its own. Whoever looks by starting a program looks less often: most of
+/// the machine is others'.
 #[track_caller]
 #[allow(dead_code, reason = "not every test with an engine waits so")]
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     const LIMIT: Duration = Duration::from_secs(30);
     let end = Instant::now() + LIMIT;
-    while !done() {
+    loop {
+        let look = Instant::now();
+        if done() {
+            return;
+        }
         assert!(Instant::now() < end, "waited {LIMIT:?} for {what}");
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(rest(look.elapsed()));
     }
+}
+
+/// How long to wait after a look that took so long.
+pub(crate) fn rest(look: Duration) -> Duration {
+    Duration::from_millis(20).max(look * 4)
 }
 
 /// Nothing is skipped silently, and nothing at all where everything is required.

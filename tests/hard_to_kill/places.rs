@@ -175,7 +175,7 @@ fn in_container(group: Group, engine: &Engine, image: &str, limits: Limits) -> G
     }
     let options = options.join(" ");
     let script = format!(
-        "env >docker.env && exec docker run --rm --sig-proxy=false --network=none --ulimit=core=0 --env-file=docker.env \
+        "env >docker.env && exec docker run --rm --sig-proxy=false --network=host --ulimit=core=0 --env-file=docker.env \
          --volume=\"$PWD:$PWD\" --workdir=\"$PWD\" {options} {image} \"$@\""
     );
     let group = group.after_script(&script);

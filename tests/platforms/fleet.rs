@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::docker::{Engine, wait_until};
+use crate::docker::{Engine, rest, wait_until};
 
 /// A platform may start many containers, on a slow machine.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -109,12 +109,13 @@ impl<'e> Fleet<'e> {
     pub(crate) fn wait_healthy(&self, count: usize) -> Vec<Replica> {
         let end = Instant::now() + LIMIT;
         loop {
+            let look = Instant::now();
             let replicas = self.running();
             if replicas.len() == count && replicas.iter().all(|it| it.health == "healthy") {
                 return replicas;
             }
             assert!(Instant::now() < end, "{count} healthy ones after {LIMIT:?}: {replicas:#?}");
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(rest(look.elapsed()));
         }
     }
 
