@@ -54,7 +54,7 @@ fn grace_over(actions: &[Action]) -> &GraceOver {
 #[test]
 fn it_is_said_how_long_members_really_had() {
     let mut group = stopping();
-    group.step(at(60_000), Event::Overslept { last_look: at(2_500) });
+    group.step(at(60_000), Event::Late { last_look: at(2_500) });
     assert_eq!(group.timer(Timer::Deadline), Some(at(62_000)));
     let actions = group.step(at(62_000), Event::Tick);
     // One and a half before, two behind.
@@ -66,17 +66,29 @@ fn it_is_said_how_long_members_really_had() {
 #[test]
 fn what_was_before_the_verdict_is_no_part_of_the_grace() {
     let mut group = stopping();
-    group.step(at(60_000), Event::Overslept { last_look: at(0) });
+    group.step(at(60_000), Event::Late { last_look: at(0) });
     assert_eq!(group.timer(Timer::Deadline), Some(at(62_000)));
     let actions = group.step(at(62_000), Event::Tick);
     let over = grace_over(&actions);
     assert_eq!((over.after, over.why), (Duration::from_secs(2), Why::Deadline));
 }
 
+/// Frozen at the beginning of a long grace: members are left more than would be given.
+#[test]
+fn a_freeze_never_shortens_the_grace() {
+    let mut group = stopping();
+    let actions = group.step(at(2_500), Event::Late { last_look: at(1_005) });
+    assert!(actions.is_empty(), "{actions:?}");
+    assert_eq!(group.timer(Timer::Deadline), Some(at(10_000)));
+    // And another one, which takes all, gives time again.
+    group.step(at(60_000), Event::Late { last_look: at(9_000) });
+    assert_eq!(group.timer(Timer::Deadline), Some(at(61_000)));
+}
+
 #[test]
 fn the_same_when_it_was_cut_short_besides() {
     let mut group = stopping();
-    group.step(at(60_000), Event::Overslept { last_look: at(2_500) });
+    group.step(at(60_000), Event::Late { last_look: at(2_500) });
     group.step(at(60_700), got(Signal::INT));
     let actions = group.step(at(60_700), Event::Tick);
     let over = grace_over(&actions);
@@ -96,7 +108,7 @@ fn the_last_words_have_their_time_behind_the_wait() {
     group.step(at(10_000), Event::Tick);
     assert_eq!(group.state(), State::Killing);
     assert_eq!(group.leave_by(), Some(at(10_900)));
-    group.step(at(30_000), Event::Overslept { last_look: at(10_010) });
+    group.step(at(30_000), Event::Late { last_look: at(10_010) });
     assert_eq!(group.timer(Timer::GiveUp), Some(at(30_500)));
     assert_eq!(group.leave_by(), Some(at(30_900)));
 }

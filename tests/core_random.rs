@@ -203,8 +203,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_filter_map("a signal", Signal::from_number)
             .prop_map(|signal| { Event::MainStopped { signal, ours: Foreground::Ours } }),
         Just(Event::OwnFailure("cannot reap children".to_owned())),
-        (0_u64..4_000).prop_map(|since| Event::Overslept {
-            last_look: Moment::at(Duration::from_millis(since)),
-        }),
+        (0_u64..4_000)
+            .prop_map(|since| Event::Late { last_look: Moment::at(Duration::from_millis(since)) }),
     ]
 }

@@ -177,7 +177,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("OwnFailure", Event::OwnFailure("cannot reap children".to_owned())),
         ("Probed(passed)", probed(Check::Health, PASSED)),
         ("Probed(failed)", probed(Check::Health, Answer::Failed("status 500".to_owned()))),
-        ("Overslept", Event::Overslept { last_look: at(1_100) }),
+        ("Late", Event::Late { last_look: at(1_100) }),
         ("Tick", Event::Tick),
     ]
 }
@@ -327,17 +327,17 @@ fn ends_of_the_same_wake_up_come_before_a_hurried_sigkill() {
 fn a_freeze_gives_back_at_most_two_seconds_and_only_once() {
     let mut group = group_in(State::Stopping);
     // 8.9 of 9 seconds were left when it went to sleep.
-    group.step(at(60_000), Event::Overslept { last_look: at(1_100) });
+    group.step(at(60_000), Event::Late { last_look: at(1_100) });
     group.step(at(60_000), Event::Tick);
     assert_eq!(group.state(), State::Stopping);
     assert_eq!(group.timer(Timer::Deadline), Some(at(62_000)));
-    group.step(at(70_000), Event::Overslept { last_look: at(60_000) });
+    group.step(at(70_000), Event::Late { last_look: at(60_000) });
     group.step(at(70_000), Event::Tick);
     assert_eq!(group.state(), State::Killing);
 
     let mut group = group_in(State::Stopping);
     // Half a second was left.
-    group.step(at(60_000), Event::Overslept { last_look: at(9_500) });
+    group.step(at(60_000), Event::Late { last_look: at(9_500) });
     assert_eq!(group.timer(Timer::Deadline), Some(at(60_500)));
 }
 

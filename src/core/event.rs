@@ -51,8 +51,8 @@ pub enum Event {
     /// Something of our own failed that we cannot do without, such as reaping: what failed, and
     /// the system's reason.
     OwnFailure(String),
-    /// The loop looks more than [`OVERSLEPT`] later than a timer, asleep or awake before.
-    Overslept {
+    /// The loop looks more than [`LATE`] later than a timer, asleep or awake before.
+    Late {
         /// When it looked last.
         last_look: Moment,
     },
@@ -61,7 +61,7 @@ pub enum Event {
 }
 
 /// How late a look must be to count as a freeze or suspension of the machine.
-pub const OVERSLEPT: Duration = Duration::from_secs(1);
+pub const LATE: Duration = Duration::from_secs(1);
 
 /// How the profile scripts ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

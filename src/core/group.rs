@@ -138,8 +138,8 @@ impl Group {
                 self.probed(now, check, answer, &mut out);
             }
             (S::Running, E::Tick) => self.tick_while_running(now, &mut out),
-            (S::Running, E::Overslept { last_look }) => {
-                self.overslept_while_running(now, last_look);
+            (S::Running, E::Late { last_look }) => {
+                self.late_while_running(now, last_look);
             }
 
             // After the verdict. A spawn that was under way is told to stop like all others.
@@ -163,8 +163,8 @@ impl Group {
             }
             (S::Stopping, E::Ends(ends)) => self.ended_while_stopping(now, &ends, &mut out),
             (S::Stopping, E::Found(found)) => self.found(now, found, &mut out),
-            (S::Stopping, E::Overslept { last_look }) => {
-                self.overslept(now, last_look, &mut out);
+            (S::Stopping, E::Late { last_look }) => {
+                self.late(now, last_look, &mut out);
             }
             (S::Stopping, E::Tick) => self.tick_while_stopping(now, &mut out),
             (S::Killing, E::Signal(received)) => {
@@ -172,7 +172,7 @@ impl Group {
             }
             (S::Killing, E::Ends(ends)) => self.ended_while_killing(now, &ends, &mut out),
             (S::Killing, E::Found(found)) => self.found_while_killing(now, &found, &mut out),
-            (S::Killing, E::Overslept { .. }) => self.overslept_while_killing(now),
+            (S::Killing, E::Late { .. }) => self.late_while_killing(now),
             (S::Killing, E::Tick) => self.tick_while_killing(now, &mut out),
             (
                 S::Preparing | S::Starting | S::Running | S::Stopping | S::Killing,
@@ -184,7 +184,7 @@ impl Group {
             | (S::Starting, E::Prepared(_))
             | (S::Running, E::Start | E::Prepared(_) | E::Proceed | E::Spawned { .. })
             | (S::Preparing | S::Starting | S::Running, E::Found(_))
-            | (S::Preparing | S::Starting, E::Overslept { .. } | E::Probed { .. }) => {}
+            | (S::Preparing | S::Starting, E::Late { .. } | E::Probed { .. }) => {}
             // There is no main yet, or SIGKILL is on its way: that needs no SIGCONT.
             (S::Preparing | S::Killing, E::MainStopped { .. }) => {}
             // What the teardown causes never becomes the verdict.
@@ -206,7 +206,7 @@ impl Group {
                 | E::Probed { .. }
                 | E::MainStopped { .. }
                 | E::OwnFailure(_)
-                | E::Overslept { .. }
+                | E::Late { .. }
                 | E::Tick,
             ) => {}
         }

@@ -160,12 +160,16 @@ impl Group {
 
     /// We were frozen or suspended, and so was main: a question that was under way is asked again, and the time
     /// for the first success goes on where it stood.
-    pub(super) fn overslept_while_running(&mut self, now: Moment, last_look: Moment) {
+    pub(super) fn late_while_running(&mut self, now: Moment, last_look: Moment) {
         for course in self.checks.iter_mut().flatten() {
             if course.asked == Asked::Yes {
                 course.asked = Asked::InVain;
             }
-            course.begun = course.begun.plus(now.since(last_look));
+            course.begun = course.begun.plus(now.since(last_look.max(course.begun)));
+        }
+        if let Some(since) = &mut self.suspended {
+            // What was before is given already.
+            *since = now;
         }
     }
 

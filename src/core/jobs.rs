@@ -115,7 +115,7 @@ impl Group {
 
     fn resume(&mut self, now: Moment, out: &mut Vec<Action>) {
         if let Some(since) = self.suspended.take() {
-            self.overslept_while_running(now, since);
+            self.late_while_running(now, since);
         }
         out.push(Action::GiveTerminal);
         if self.plan.windows == Windows::Copied {

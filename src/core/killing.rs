@@ -25,7 +25,7 @@ pub const LEAVE_AFTER: Duration = Duration::from_millis(900);
 const LAST_WALK: Duration = Duration::from_millis(100);
 
 impl Group {
-    pub(super) fn overslept_while_killing(&mut self, now: Moment) {
+    pub(super) fn late_while_killing(&mut self, now: Moment) {
         let Some(teardown) = &mut self.teardown else {
             return;
         };

@@ -50,7 +50,7 @@ mod timers;
 mod verdict;
 
 pub use event::{
-    Action, Answer, Before, Check, Ends, Event, Foreground, Found, JobControl, Leader, OVERSLEPT,
+    Action, Answer, Before, Check, Ends, Event, Foreground, Found, JobControl, LATE, Leader,
     Preparation, Received, Seen, Sender, SignalFailure, SpawnFailure, SpawnFailureKind, Stopped,
     TICK, Target, Unhealthy, Windows,
 };

@@ -347,19 +347,23 @@ impl Group {
     }
 
     /// The clock ran on while we could not: give some of the grace again, once.
-    pub(super) fn overslept(&mut self, now: Moment, since: Moment, out: &mut Vec<Action>) {
+    pub(super) fn late(&mut self, now: Moment, since: Moment, out: &mut Vec<Action>) {
         let Some(teardown) = &mut self.teardown else {
             return;
         };
         if teardown.thaw == Thaw::Used {
             return;
         }
-        teardown.thaw = Thaw::Used;
         // A look before the verdict says nothing of the grace.
         let since = since.max(teardown.verdict.at);
+        let to = now.plus(teardown.deadline.since(since).min(THAW_GRACE));
+        if to <= teardown.deadline {
+            // As much is left all the same: what is given once is kept for a freeze that takes more.
+            return;
+        }
+        teardown.thaw = Thaw::Used;
         teardown.frozen = now.since(since);
-        teardown.deadline = now.plus(teardown.deadline.since(since).min(THAW_GRACE));
-        let to = teardown.deadline;
+        teardown.deadline = to;
         self.timers.arm(Timer::Deadline, to);
         out.push(Action::Record(Happening::DeadlineMoved { to }));
     }

@@ -12,9 +12,10 @@ use super::outputs::Outputs;
 use super::prepare::{self, Prepared};
 use super::probes::{Answered, Probes};
 use super::profile::Scripts;
+use super::stop::hears_again;
 use crate::core::{
-    Action, Answer, Ends, Event, Group, Happening, MemberId, Moment, OVERSLEPT, Outcome, Pid,
-    Received, Sender, SignalFailure, SpawnFailure, State, Stopped, Target,
+    Action, Answer, Ends, Event, Group, Happening, LATE, MemberId, Moment, Outcome, Pid, Received,
+    Sender, SignalFailure, SpawnFailure, State, Stopped, Target,
 };
 use crate::spec::{Launch, Signal};
 use crate::status::Board;
@@ -23,7 +24,7 @@ use crate::sys::descendants::{self, Known};
 use crate::sys::descriptors::Limit;
 use crate::sys::privileges::Change;
 use crate::sys::process::{self, Role};
-use crate::sys::signals::{self, Signals};
+use crate::sys::signals::Signals;
 use crate::sys::spawn::{Spawner, Started, Stdin};
 use crate::sys::{clock, kill, output};
 
@@ -88,6 +89,8 @@ pub(super) struct Shell<'a> {
     begin: Duration,
     /// When it was looked last what has come.
     looked: Moment,
+    /// Whether the last look left answers and timers to this one.
+    put_off: bool,
     /// Whether to reap without being told: children that ended before SIGCHLD was caught announce
     /// themselves to nobody, and a storm of ends is taken in parts.
     pub(super) unreaped: bool,
@@ -120,6 +123,7 @@ impl<'a> Shell<'a> {
             board: means.board,
             begin: means.begin,
             looked: Moment::ZERO,
+            put_off: false,
             unreaped: true,
             failures: BTreeSet::new(),
             code: None,
@@ -190,8 +194,8 @@ impl<'a> Shell<'a> {
         let woke = self.now();
         let last_look = std::mem::replace(&mut self.looked, woke);
         // Who is frozen need not be asleep.
-        if self.group.next_timer().is_some_and(|at| woke.since(at) > OVERSLEPT) {
-            self.tell(Event::Overslept { last_look });
+        if self.group.next_timer().is_some_and(|at| woke.since(at) > LATE) {
+            self.tell(Event::Late { last_look });
         }
         let (received, child) = self.take_signals();
         for event in received {
@@ -216,6 +220,14 @@ impl<'a> Shell<'a> {
         if let Some(event) = self.scripts_ended() {
             self.tell(event);
         }
+        if self.now().since(woke) > LATE {
+            // Frozen in here. The next look says so, before an answer or a timer counts; once, because on a
+            // machine that is always so slow they would never.
+            if !std::mem::replace(&mut self.put_off, true) {
+                return self.code.is_none();
+            }
+        }
+        self.put_off = false;
         for (check, answer) in std::mem::take(&mut self.answered) {
             let passed = !matches!(answer, Answer::Failed(_));
             self.board.answered(check, passed, self.now());
@@ -405,13 +417,6 @@ impl<'a> Shell<'a> {
     pub(super) fn leave_by(&self) -> Option<Moment> {
         self.group.leave_by()
     }
-}
-
-/// Signals could not be unblocked after a start: the next try may well work, and then at least the
-/// teardown hears what comes.
-pub(super) fn hears_again(error: &std::io::Error) -> Event {
-    let _ = signals::unblock_all();
-    Event::OwnFailure(format!("cannot unblock signals: {error}"))
 }
 
 /// Without the privilege nothing changes, which is the usual case and not worth a warning.

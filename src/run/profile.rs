@@ -12,8 +12,9 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use super::inherited::{Changes, Heir};
-use super::perform::{Shell, hears_again};
+use super::perform::Shell;
 use super::prepare;
+use super::stop::hears_again;
 use crate::core::{Event, MemberId, Pid, Preparation, Status};
 use crate::spec::{CommandForm, Launch, Member, Signal};
 use crate::sys::spawn::{Program, Stdin};

@@ -73,7 +73,7 @@ impl World {
             let may_tick = !before_verdict || self.health.probes < MOST_PROBES;
             if may_tick && self.group.next_timer().is_some() {
                 moves.push(Move::Timer);
-                if self.offered.freezes && !self.overslept {
+                if self.offered.freezes && !self.was_late {
                     moves.push(Move::LateTimer);
                 }
             }

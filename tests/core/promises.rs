@@ -206,7 +206,7 @@ impl World {
                 self.suspended = false;
                 if self.group.state() == State::Running {
                     self.health.in_vain |= self.health.asked;
-                    let away = self.now.since(self.suspended_at);
+                    let away = self.now.since(self.suspended_at.max(self.health.begun));
                     self.health.begun = self.health.begun.plus(away);
                 }
             }

@@ -188,7 +188,7 @@ pub(crate) struct World {
     scripts: Process,
     answers: VecDeque<Event>,
     passed: u8,
-    overslept: bool,
+    was_late: bool,
     health: Health,
     /// Whether the answer that is being told is the group's end.
     is_unhealthy: bool,
@@ -245,7 +245,7 @@ impl World {
             offered: Fixed::new(offered),
             answers: VecDeque::new(),
             passed: 0,
-            overslept: false,
+            was_late: false,
             health: Health {
                 asked: false,
                 in_vain: false,
@@ -353,7 +353,7 @@ impl World {
                 self.passed |= if self.verdict.is_none() { 1 } else { 2 };
             }
             Move::Timer => self.timer(),
-            Move::LateTimer => self.oversleep(),
+            Move::LateTimer => self.be_late(),
             Move::OwnFailure => {
                 self.has_failed = true;
                 self.tell(Event::OwnFailure("cannot reap children".to_owned()));
@@ -430,8 +430,8 @@ impl World {
         }
     }
 
-    fn oversleep(&mut self) {
-        self.overslept = true;
+    fn be_late(&mut self) {
+        self.was_late = true;
         let last_look = self.now;
         let due = self.group.next_timer().expect("a timer is armed");
         self.now = due.max(self.now).plus(Duration::from_millis(1500));
@@ -439,13 +439,15 @@ impl World {
             && let Some(kill_from) = self.kill_from
         {
             let left = kill_from.since(last_look).min(Duration::from_secs(2));
-            self.kill_from = Some(self.now.plus(left));
+            self.kill_from = Some(kill_from.max(self.now.plus(left)));
         }
         if self.group.state() == State::Running {
             self.health.in_vain = self.health.asked;
-            self.health.begun = self.health.begun.plus(self.now.since(last_look));
+            let since = last_look.max(self.health.begun);
+            self.health.begun = self.health.begun.plus(self.now.since(since));
+            self.suspended_at = self.now;
         }
-        self.tell(Event::Overslept { last_look });
+        self.tell(Event::Late { last_look });
         if self.group.next_timer().is_some_and(|at| at <= self.now) {
             self.tell(Event::Tick);
         }

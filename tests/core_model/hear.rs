@@ -59,7 +59,7 @@ impl Reference {
                 self.wish_to_suspend(Stopped::WholeJob);
             }
             Event::OwnFailure(_) => self.decide(What::OwnFailure),
-            Event::Overslept { last_look } => self.hear_of_sleep(*last_look),
+            Event::Late { last_look } => self.hear_that_it_is_late(*last_look),
             Event::Tick => self.hear_tick(),
             Event::Probed { check: Check::Readiness, .. }
             | Event::MainStopped { ours: Foreground::Ours, .. } => {
@@ -140,7 +140,8 @@ impl Reference {
         let facts = &mut self.facts;
         if facts.all_run() && facts.end.is_none() {
             facts.health.in_vain |= facts.health.asked.is_some();
-            facts.health.since = facts.health.since.plus(facts.now.since(since));
+            facts.health.since =
+                facts.health.since.plus(facts.now.since(since.max(facts.health.since)));
         }
     }
 
@@ -222,13 +223,24 @@ impl Reference {
         (health.asked, health.is_late, health.in_vain) = (None, false, false);
     }
 
-    fn hear_of_sleep(&mut self, last_look: Moment) {
+    fn hear_that_it_is_late(&mut self, last_look: Moment) {
         match self.facts.end {
-            None => self.lose_time(last_look),
-            // The grace began with the verdict, whenever it was looked before.
+            None => {
+                self.lose_time(last_look);
+                let now = self.facts.now;
+                self.facts.suspended = self.facts.suspended.map(|_| now);
+            }
+            // The grace began with the verdict, whenever it was looked before. Assumed: what would shorten it
+            // moves nothing, and does not count.
             Some(why) if self.facts.teardown.slept.is_none() => {
+                let before = (self.case().rules.deadline)(self.case(), why);
+                let killing = self.facts.is_killing();
                 self.facts.teardown.slept = Some((last_look.max(why.at), self.facts.now));
-                self.facts.wish.moved = !self.facts.is_killing();
+                let after = (self.case().rules.deadline)(self.case(), why);
+                if !killing && after <= before {
+                    self.facts.teardown.slept = None;
+                }
+                self.facts.wish.moved = !killing && after > before;
             }
             Some(_) => {}
         }

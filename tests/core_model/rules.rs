@@ -116,8 +116,8 @@ pub(super) fn deadline(case: Case<'_>, why: Why) -> Moment {
         (Some(hurried), None) => hurried,
         (Some(hurried), Some((asleep, _))) if hurried > asleep => hurried,
         (hurried, Some((asleep, awake))) => {
-            let left = hurried.unwrap_or(by_grace).since(asleep);
-            awake.plus(left.min(Duration::from_secs(2)))
+            let before = hurried.unwrap_or(by_grace);
+            awake.plus(before.since(asleep).min(Duration::from_secs(2))).max(before)
         }
     }
 }

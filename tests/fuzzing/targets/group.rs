@@ -303,7 +303,7 @@ fn event(choices: &mut Choices<'_>) -> Event {
             ours: choices.of(&[Foreground::Ours, Foreground::NotOurs]),
         },
         _ if choices.flag() => Event::OwnFailure(text(choices)),
-        _ => Event::Overslept {
+        _ => Event::Late {
             last_look: Moment::at(Duration::from_millis(choices.below(4_000) as u64)),
         },
     }

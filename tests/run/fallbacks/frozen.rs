@@ -25,8 +25,9 @@ fn freeze(group: &mut Running, time: Duration) -> Instant {
     let fateshare = group.fateshare();
     group.wait_state(fateshare, 'T');
     thread::sleep(time);
+    let goes_on = Instant::now();
     group.signal(Signal::SIGCONT);
-    Instant::now()
+    goes_on
 }
 
 /// A group that has been asked to stop within so many seconds, and does not.
@@ -117,8 +118,8 @@ fn a_freeze_while_it_is_awake_gives_time_again() {
     group.wait_for("web: got SIGTERM");
     group.wait_state(fateshare, 'T');
     thread::sleep(Duration::from_millis(2300));
-    group.signal(Signal::SIGCONT);
     let resumed = Instant::now();
+    group.signal(Signal::SIGCONT);
     let ended = group.end();
     let took = ended.at - resumed;
     ended.code(137).says(&["did not stop within 1s: SIGKILL"]);
