@@ -242,7 +242,9 @@ pub fn name_flaw(name: &str) -> Option<String> {
         Some("a name must not contain newlines or other control characters".to_owned())
     } else if name.chars().any(|letter| harmless(letter) != letter) {
         // It stands before each of its lines.
-        Some("a name must not contain characters that turn the text around".to_owned())
+        Some(
+            "a name must not contain characters that end a line or turn the text around".to_owned(),
+        )
     } else if name == OURS {
         Some(format!("a member must not be called `{OURS}`: what we say ourselves has that name"))
     } else if name.len() > LONGEST_NAME {

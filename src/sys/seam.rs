@@ -10,7 +10,7 @@
 //! | `kill_wave:pretend` | every call of that name does nothing and says that it worked |
 //! | `kill:stop` | nothing: we are stopped before every call of that name, until somebody sends SIGCONT |
 //!
-//! The names of the calls that were made to fail are written to `$FATESHARE_FAIL_LOG`, a line each.
+//! The names of the calls that a rule was about are written to `$FATESHARE_FAIL_LOG`, a line each.
 //!
 //! There too `$FATESHARE_CGROUP_FILES` is a folder that stands for `/` where our control group is looked
 //! for: it has `proc/self/cgroup`, `proc/self/mountinfo` and the files below the mounts that this names,

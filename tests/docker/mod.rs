@@ -116,7 +116,7 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// How long to wait after a look that took so long.
 pub(crate) fn rest(look: Duration) -> Duration {
-    Duration::from_millis(20).max(look * 4)
+    (look * 4).clamp(Duration::from_millis(20), Duration::from_secs(1))
 }
 
 /// Nothing is skipped silently, and nothing at all where everything is required.

@@ -102,6 +102,8 @@ fn checked(mode: Mode, check: &str) -> Group {
 }
 
 fn is_said(group: &mut Running, text: &str) {
+    // Who answers may be we: members that are told to stop before they listen to that die of it.
+    group.wait_started(&["web", "config-server"]);
     group.until(text, |group| group.stderr().contains(text).then_some(()));
 }
 
@@ -285,7 +287,9 @@ fn a_main_that_dies_is_not_called_unhealthy(mode: Mode) {
             ))
             .top(&format!("env: {{CONFIG_SERVER_PORT: {port}}}"))
             .start();
-        is_said(&mut group, "healthy after ");
+        let is_healthy =
+            |group: &mut Running| group.stderr().contains("healthy after ").then_some(());
+        group.until("it is healthy", is_healthy);
         let pid = group.until("it runs", |group| {
             let it = |pid: &i32| {
                 std::fs::read_to_string(format!("/proc/{pid}/comm"))

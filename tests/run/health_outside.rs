@@ -42,6 +42,7 @@ fn listen(address: Ipv4Addr) -> u16 {
 /// What it says until it is healthy and was asked to stop.
 fn healthy(group: Group) -> crate::support::Ended {
     let mut group = group.start();
+    group.wait_started(&["web"]);
     group.until("healthy", |group| group.stderr().contains("healthy after").then_some(()));
     group.signal(nix::sys::signal::Signal::SIGTERM);
     let ended = group.end();
@@ -74,6 +75,7 @@ fn without_an_interface_it_is_healthy_with_a_warning(mode: Mode) {
         .top("platform: cloudfoundry")
         .env("FATESHARE_LOG", "info");
     let mut group = group.start();
+    group.wait_started(&["web"]);
     group.until("healthy", |group| group.stderr().contains("healthy after").then_some(()));
     group.signal(nix::sys::signal::Signal::SIGTERM);
     group.end().says(&[WARNING, "failure to find suitable interface"]);

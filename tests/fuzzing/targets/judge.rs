@@ -42,7 +42,7 @@ fn problem(files: &[(&str, &[u8])], problem: &Problem) {
     let Some(position) = problem.position() else {
         // A file, or an option, as a whole.
         assert!(shown.contains(": "), "neither a place nor an origin: {shown}");
-        let is_whole = files.is_empty() || is_about_the_whole(files, &shown);
+        let is_whole = files.is_empty() || is_about_the_whole(files, problem.message(), &shown);
         assert!(is_whole, "it has a place, which is not said: {shown}");
         return;
     };
@@ -60,13 +60,12 @@ fn problem(files: &[(&str, &[u8])], problem: &Problem) {
 
 /// What has no place in a file: it is about all of it, or about what was asked for; or its message begins with a
 /// file and a line.
-fn is_about_the_whole(files: &[(&str, &[u8])], shown: &str) -> bool {
+fn is_about_the_whole(files: &[(&str, &[u8])], message: &str, shown: &str) -> bool {
     let begins_with_line = |(name, _): &(&str, &[u8])| {
         let rest = shown.strip_prefix(name).and_then(|rest| rest.strip_prefix(':'));
         rest.is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()))
     };
     let wholes = [
-        "is empty",
         "is not UTF-8 text",
         "is larger than",
         "has more than one document",
@@ -74,7 +73,8 @@ fn is_about_the_whole(files: &[(&str, &[u8])], shown: &str) -> bool {
         "there is no app",
         " apps: ",
     ];
-    wholes.iter().any(|whole| shown.contains(whole)) || files.iter().any(begins_with_line)
+    let is_whole = message == "is empty" || wholes.iter().any(|whole| message.contains(whole));
+    is_whole || files.iter().any(begins_with_line)
 }
 
 /// The lines of a text, where YAML ends them.
