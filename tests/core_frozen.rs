@@ -83,6 +83,30 @@ fn a_freeze_never_shortens_the_grace() {
     // And another one, which takes all, gives time again.
     group.step(at(60_000), Event::Late { last_look: at(9_000) });
     assert_eq!(group.timer(Timer::Deadline), Some(at(61_000)));
+    let actions = group.step(at(61_000), Event::Tick);
+    // From 2.5 to 9, and one behind; besides the 5 ms before.
+    assert_eq!(grace_over(&actions).after, Duration::from_millis(7_505));
+}
+
+/// Late for the deadline itself, which was due when it was looked before.
+#[test]
+fn where_nothing_was_left_nothing_is_given() {
+    let mut group = stopping();
+    let actions = group.step(at(12_000), Event::Late { last_look: at(10_000) });
+    assert!(actions.is_empty(), "{actions:?}");
+    let actions = group.step(at(12_000), Event::Tick);
+    let over = grace_over(&actions);
+    assert_eq!((over.after, over.why), (Duration::from_secs(9), Why::Deadline));
+}
+
+/// The second one moves nothing, and members had less all the same.
+#[test]
+fn a_second_freeze_is_no_part_of_what_they_had() {
+    let mut group = stopping();
+    group.step(at(60_000), Event::Late { last_look: at(2_500) });
+    group.step(at(70_000), Event::Late { last_look: at(60_500) });
+    let actions = group.step(at(70_000), Event::Tick);
+    assert_eq!(grace_over(&actions).after, Duration::from_secs(2));
 }
 
 #[test]

@@ -54,8 +54,8 @@ impl Group {
             stragglers: teardown.stragglers.clone(),
             after: match why {
                 // Without what the wake-up was late by.
-                Why::Deadline => teardown.deadline.since(teardown.verdict.at),
-                Why::Hurried | Why::Denied => now.since(teardown.verdict.at),
+                Why::Deadline | Why::Hurried => teardown.deadline.since(teardown.verdict.at),
+                Why::Denied => now.since(teardown.verdict.at),
             }
             .saturating_sub(teardown.frozen),
             why,

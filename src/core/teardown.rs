@@ -351,18 +351,18 @@ impl Group {
         let Some(teardown) = &mut self.teardown else {
             return;
         };
-        if teardown.thaw == Thaw::Used {
-            return;
-        }
         // A look before the verdict says nothing of the grace.
         let since = since.max(teardown.verdict.at);
-        let to = now.plus(teardown.deadline.since(since).min(THAW_GRACE));
-        if to <= teardown.deadline {
-            // As much is left all the same: what is given once is kept for a freeze that takes more.
+        let left = teardown.deadline.since(since);
+        let to = now.plus(left.min(THAW_GRACE));
+        // Where nothing was left nothing is taken, and where as much is left all the same nothing is given: that
+        // is kept for a freeze that takes more.
+        if left.is_zero() || to <= teardown.deadline || teardown.thaw == Thaw::Used {
+            teardown.frozen += now.min(teardown.deadline).since(since);
             return;
         }
         teardown.thaw = Thaw::Used;
-        teardown.frozen = now.since(since);
+        teardown.frozen += now.since(since);
         teardown.deadline = to;
         self.timers.arm(Timer::Deadline, to);
         out.push(Action::Record(Happening::DeadlineMoved { to }));

@@ -188,7 +188,7 @@ impl<'a> Shell<'a> {
         self.group.next_timer()
     }
 
-    /// One wake-up: signals, then ends, then timers. Says whether to look again before sleeping.
+    /// One look: signals, then ends, then answers and timers. Says whether to look again before sleeping.
     pub(super) fn wake(&mut self) -> bool {
         let before = self.group.state();
         let woke = self.now();
@@ -221,8 +221,8 @@ impl<'a> Shell<'a> {
             self.tell(event);
         }
         if self.now().since(woke) > LATE {
-            // Frozen in here. The next look says so, before an answer or a timer counts; once, because on a
-            // machine that is always so slow they would never.
+            // Frozen in here. The next look finds what was missed, before an answer or a timer counts; not twice in
+            // a row, because on a machine that is always so slow they would never.
             if !std::mem::replace(&mut self.put_off, true) {
                 return self.code.is_none();
             }

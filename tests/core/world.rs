@@ -439,7 +439,9 @@ impl World {
             && let Some(kill_from) = self.kill_from
         {
             let left = kill_from.since(last_look).min(Duration::from_secs(2));
-            self.kill_from = Some(kill_from.max(self.now.plus(left)));
+            if !left.is_zero() {
+                self.kill_from = Some(kill_from.max(self.now.plus(left)));
+            }
         }
         if self.group.state() == State::Running {
             self.health.in_vain = self.health.asked;

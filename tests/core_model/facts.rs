@@ -1,5 +1,7 @@
 //! What has passed between the machine and its world, as facts. Nothing in here decides anything.
 
+use std::time::Duration;
+
 use fateshare::core::{MemberId, Moment, Pid, Plan, ProcessKey, Status, Stopped, Target};
 use fateshare::spec::Signal;
 
@@ -138,8 +140,10 @@ pub(super) struct Teardown {
     /// The last SIGINT, and the one that cut the grace short.
     pub(super) last_int: Option<Moment>,
     pub(super) hurried: Option<Moment>,
-    /// When we went to sleep, and when we woke far too late.
+    /// When we had looked before we were far too late, and when we looked then, if that moved the deadline.
     pub(super) slept: Option<(Moment, Moment)>,
+    /// How much of the grace nobody could use.
+    pub(super) lost: Duration,
     /// Two thirds of the grace are used.
     pub(super) thirds_used: bool,
     /// Somebody has ended, or could not be signalled, and nobody has looked since.

@@ -230,19 +230,30 @@ impl Reference {
                 let now = self.facts.now;
                 self.facts.suspended = self.facts.suspended.map(|_| now);
             }
-            // The grace began with the verdict, whenever it was looked before. Assumed: what would shorten it
-            // moves nothing, and does not count.
-            Some(why) if self.facts.teardown.slept.is_none() => {
-                let before = (self.case().rules.deadline)(self.case(), why);
-                let killing = self.facts.is_killing();
-                self.facts.teardown.slept = Some((last_look.max(why.at), self.facts.now));
-                let after = (self.case().rules.deadline)(self.case(), why);
-                if !killing && after <= before {
-                    self.facts.teardown.slept = None;
-                }
-                self.facts.wish.moved = !killing && after > before;
+            Some(_) if self.facts.is_killing() => {
+                let now = self.facts.now;
+                self.facts.teardown.slept.get_or_insert((last_look, now));
             }
-            Some(_) => {}
+            Some(why) => self.lose_grace(last_look.max(why.at), why),
+        }
+    }
+
+    /// Rule 10, for the grace, which began with the verdict. Assumed: what would shorten it moves nothing and
+    /// does not count, nor does what comes when nothing is left.
+    fn lose_grace(&mut self, asleep: Moment, why: Why) {
+        let (now, frozen_before) = (self.facts.now, self.facts.teardown.slept);
+        let before = (self.case().rules.deadline)(self.case(), why);
+        let mut moved = false;
+        if frozen_before.is_none() && before > asleep {
+            self.facts.teardown.slept = Some((asleep, now));
+            moved = (self.case().rules.deadline)(self.case(), why) > before;
+        }
+        if moved {
+            self.facts.wish.moved = true;
+            self.facts.teardown.lost += now.since(asleep);
+        } else {
+            self.facts.teardown.slept = frozen_before;
+            self.facts.teardown.lost += now.min(before).since(asleep);
         }
     }
 

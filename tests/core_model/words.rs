@@ -158,9 +158,8 @@ impl Reference {
     /// How long it was waited for those who did not stop. Assumed: the time in which nothing ran is no
     /// part of it.
     fn had(&self, why: Why) -> Duration {
-        let slept = self.facts.teardown.slept;
-        let slept = slept.map_or(Duration::ZERO, |(asleep, awake)| awake.since(asleep));
-        self.facts.now.since(why.at).saturating_sub(slept)
+        let by = self.facts.now.min((self.rules.deadline)(self.case(), why));
+        by.since(why.at).saturating_sub(self.facts.teardown.lost)
     }
 
     /// Rule 7: what could not be killed is named; a forced kill is said.

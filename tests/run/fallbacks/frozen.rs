@@ -65,7 +65,9 @@ fn a_second_freeze_gives_none(mode: Mode) {
     let resumed = freeze(&mut group, Duration::from_millis(2300));
     let ended = group.end();
     let took = ended.at - resumed;
-    ended.code(137).logged("web: got SIGTERM", 1).says(&["did not stop within 1s: SIGKILL"]);
+    // Both freezes are no part of what it had.
+    ended.code(137).logged("web: got SIGTERM", 1).says(&["web did not stop within ", ": SIGKILL"]);
+    ended.silent_about("did not stop within 1s");
     // Later than it should ever be, and not too late for its last words.
     ended.says(&["ended in ", "had to kill web; exit 137"]);
     said(&ended, 1);
@@ -76,7 +78,7 @@ fn a_freeze_without_a_teardown_changes_nothing(mode: Mode) {
     let mut group = Group::new(mode)
         .main("web", "exit-on=TERM:0:100 wait")
         .sidecar("it", "take=TERM wait")
-        .top("grace_period: 700ms")
+        .top("grace_period: 3s")
         .start();
     group.wait_started(&["web", "it"]);
     freeze(&mut group, Duration::from_millis(1500));
@@ -84,9 +86,9 @@ fn a_freeze_without_a_teardown_changes_nothing(mode: Mode) {
     let ended = group.end();
     let took = ended.at - struck;
     ended.code(0).logged("web: ends 0", 1).logged("it: got SIGTERM", 1);
-    ended.says(&["it did not stop within 700ms: SIGKILL"]);
+    ended.says(&["it did not stop within 3s: SIGKILL"]);
     said(&ended, 0);
-    assert!(took < Duration::from_millis(700) + MARGIN, "took {took:?}\n{ended}");
+    assert!(took < Duration::from_secs(3) + MARGIN, "took {took:?}\n{ended}");
 }
 
 fn a_short_freeze_gives_none(mode: Mode) {
