@@ -16,7 +16,7 @@ use crate::sys::interfaces;
 
 /// A process that ends takes its connections with it a moment before its end can be seen: a
 /// failure waits so long, because the end is the better reason.
-const AFTER_A_FAILURE: Duration = Duration::from_millis(20);
+const AFTER_A_FAILURE: Duration = Duration::from_millis(100);
 
 /// The port of a check, and of an app, when nobody says another one.
 pub(super) const USUAL_PORT: u16 = 8080;

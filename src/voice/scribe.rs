@@ -4,21 +4,30 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-/// Does this on a thread of its own, and waits for its result no longer than `limit`; then it is left
-/// behind, and `None` is the answer. Where no thread can be started it is done here.
+/// So long it is waited until the thread begins: on a machine that has too much to do it may not have its turn for a
+/// while, which is no file system's fault.
+const NOT_BEGUN: Duration = Duration::from_millis(400);
+
+/// Does this on a thread of its own, and waits for its result no longer than `limit` from when it begins; then it is
+/// left behind, and `None` is the answer. Where no thread can be started it is done here.
 pub fn within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Clone + Send + 'static,
 ) -> Option<T> {
+    let (begins, begun) = sync_channel(1);
     let (told, result) = sync_channel(1);
     let beside = work.clone();
     let builder = thread::Builder::new().name("scribe".to_owned()).stack_size(64 * 1024);
-    let begun = builder.spawn(move || {
+    let started = builder.spawn(move || {
+        let _ = begins.send(());
         // Nobody may be waiting any more.
         let _ = told.send(beside());
     });
-    match begun {
-        Ok(_) => result.recv_timeout(limit).ok(),
+    match started {
+        Ok(_) => {
+            let _ = begun.recv_timeout(NOT_BEGUN);
+            result.recv_timeout(limit).ok()
+        }
         Err(_) => Some(work()),
     }
 }
