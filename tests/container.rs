@@ -4,10 +4,11 @@
 //! One test with several scenes, because they share the programs, the engine and the image.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{self, Command};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,8 +19,9 @@ mod docker;
 #[path = "docker/example.rs"]
 mod example;
 
-/// `docker stop` is promised to take less than a second; the rest is for slow machines.
-const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// `docker stop` is promised to take less than a second; the rest is for slow machines. That Docker did not lose its
+/// patience is seen by its events.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// For everything that has no promise of its own.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -97,7 +99,7 @@ fn it_runs_locked_down(image: &Image<'_>) {
 /// What the health of the image below is asked: the app is ready as long as its config server answers.
 const ASKED: &str = r#"{
 "main": {"name": "web", "command": ["/sidecar-dependent-app"], "env": {"PORT": "8080"},
-  "readiness_check": {"type": "http", "port": 8082, "endpoint": "/config/", "interval": "200ms", "timeout": "500ms"}},
+  "readiness_check": {"type": "http", "port": 8082, "endpoint": "/config/", "interval": "200ms", "timeout": "5s"}},
 "sidecars": [{"name": "config-server", "command": ["/config-server"], "memory": "64M"}],
 "env": {"CONFIG_SERVER_PORT": "8082"}
 }"#;
@@ -105,7 +107,7 @@ const ASKED: &str = r#"{
 /// No shell, no writable directory, no /etc/passwd: `docker exec` and HEALTHCHECK work all the same.
 /// As PID 1, without a shell, a writable file, a capability or a namespace.
 fn it_can_be_drilled_inside(image: &Image<'_>) {
-    let container = Container { image, name: format!("{}-drill", image.name) };
+    let container = Container::new(image, format!("{}-drill", image.name));
     let said = container.docker_said(&[
         "run",
         "--rm",
@@ -143,7 +145,7 @@ fn it_can_be_asked_inside(image: &Image<'_>) {
     let context = folder.path().to_str().expect("a UTF-8 path");
     image.engine.docker(&["build", "--quiet", "--tag", &asked.name, context]);
 
-    let container = Container { image: &asked, name: format!("{}-container", asked.name) };
+    let container = Container::new(&asked, format!("{}-container", asked.name));
     let locked =
         ["--user=65534", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"];
     let mut args = vec!["run", "--detach", "--name", &container.name];
@@ -207,7 +209,7 @@ impl<'e> Image<'e> {
 
     /// Starts a container whose port is published on the loopback address.
     fn run(&self, scene: &str, options: &[&str]) -> Container<'_> {
-        let container = Container { image: self, name: format!("{}-{scene}", self.name) };
+        let container = Container::new(self, format!("{}-{scene}", self.name));
         let mut args = vec!["run", "--detach", "--publish=127.0.0.1::8080"];
         args.extend(["--name", &container.name]);
         args.extend(options);
@@ -227,6 +229,58 @@ impl Drop for Image<'_> {
 struct Container<'i> {
     image: &'i Image<'i>,
     name: String,
+    events: Events,
+}
+
+/// What `docker events` says of a container: the engine itself remembers no more than the latest 256, of all.
+struct Events {
+    listener: Child,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Events {
+    /// From now on, also if it takes a while until the engine is asked.
+    fn of(engine: &Engine, name: &str) -> Self {
+        let now = SystemTime::UNIX_EPOCH.elapsed().expect("a time after 1970");
+        let mut listener = engine
+            .command()
+            .args(["events", "--filter", &format!("container={name}")])
+            .args(["--filter=event=die", "--filter=event=kill"])
+            .arg(format!("--since={}", now.as_secs()))
+            .arg("--format={{.Action}} {{.Actor.Attributes.exitCode}}{{.Actor.Attributes.signal}}")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("docker events");
+        let lines = BufReader::new(listener.stdout.take().expect("its output")).lines();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&heard);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                writer.lock().expect("no panic").push(line.replace("<no value>", ""));
+            }
+        });
+        Self { listener, heard }
+    }
+
+    fn said(&self, action: &str) -> Vec<String> {
+        let heard = self.heard.lock().expect("no panic");
+        let of = |line: &String| Some(line.strip_prefix(action)?.trim().to_owned());
+        heard.iter().filter_map(of).collect()
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let _ = self.listener.kill();
+        let _ = self.listener.wait();
+    }
+}
+
+impl<'i> Container<'i> {
+    fn new(image: &'i Image<'i>, name: String) -> Self {
+        let events = Events::of(image.engine, &name);
+        Self { image, name, events }
+    }
 }
 
 impl Container<'_> {
@@ -298,25 +352,11 @@ impl Container<'_> {
     /// Soon there are these events and no others: `die` with the exit codes, `kill` with the signals.
     #[track_caller]
     fn assert_events(&self, action: &str, expected: &[&str]) {
-        let end = Instant::now() + Duration::from_secs(5);
-        while self.events(action) != expected && Instant::now() < end {
+        let end = Instant::now() + LIMIT;
+        while self.events.said(action) != expected && Instant::now() < end {
             thread::sleep(Duration::from_millis(20));
         }
-        assert_eq!(self.events(action), expected, "{}", self.logs());
-    }
-
-    fn events(&self, action: &str) -> Vec<String> {
-        let container = format!("container={}", self.name);
-        let event = format!("event={action}");
-        let key = if action == "die" { "exitCode" } else { "signal" };
-        let format = format!("{{{{.Actor.Attributes.{key}}}}}");
-        // To the nanosecond: a duration would be cut to whole seconds, and the latest events with it.
-        let now = SystemTime::UNIX_EPOCH.elapsed().expect("a time after 1970");
-        let until = format!("--until={}.{:09}", now.as_secs(), now.subsec_nanos());
-        let mut args = vec!["events", "--since=10m", &until, "--format", &format];
-        args.extend(["--filter", &container, "--filter", &event]);
-        let lines = self.docker(&args);
-        lines.lines().map(str::to_owned).collect()
+        assert_eq!(self.events.said(action), expected, "{}", self.logs());
     }
 
     fn assert_verdict(&self) {

@@ -102,7 +102,7 @@ impl Engine {
 #[track_caller]
 #[allow(dead_code, reason = "not every test with an engine waits so")]
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    const LIMIT: Duration = Duration::from_secs(30);
+    const LIMIT: Duration = Duration::from_mins(2);
     let end = Instant::now() + LIMIT;
     loop {
         let look = Instant::now();
@@ -164,7 +164,7 @@ impl Own {
             .spawn()
             .map_err(|error| format!("no Docker Engine runs, and dockerd: {error}"))?;
         let mut own = Self { daemon, folder, bridge };
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_mins(2);
         while Instant::now() < end && own.daemon.try_wait().is_ok_and(|ended| ended.is_none()) {
             if own.answers() {
                 return Ok(own);

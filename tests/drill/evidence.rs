@@ -30,7 +30,7 @@ fn a_grandchild_is_no_double_fork() {
     let spec = "main: {name: web, command: [./fixture, '-', web, child, '[', launcher, child, '[', worker, \
         take=SIGTERM, wait, ']', wait, ']', wait]}\ngrace_period: 300ms\n";
     let mut setting = Setting::new(spec);
-    setting.fixture().arguments(&["--settle", "300ms", "--strike", "kill", "--json"]);
+    setting.fixture().arguments(&["--settle", "1s", "--strike", "kill", "--json"]);
     let drill = setting.run().code(1).drill();
     let problem = row(&drill, "web", "kill").problem.clone().expect("a problem");
     assert_eq!(problem.kind, "left_behind", "{problem:?}");
@@ -44,7 +44,7 @@ fn an_end_for_another_reason_is_told() {
         - {name: it, command: [sh, -c, 'until rm go 2>/dev/null; do sleep 0.02; done; exit 7']}\n";
     let mut setting = Setting::new(spec);
     setting.fixture();
-    setting.arguments(&["--settle", "100ms", "--member", "web", "--strike", "term", "--json"]);
+    setting.arguments(&["--settle", "500ms", "--member", "web", "--strike", "term", "--json"]);
     let dir = setting.dir().to_owned();
     let going = setting.start();
     let told =
@@ -69,7 +69,7 @@ fn an_end_for_another_reason_is_told() {
 fn a_stop_signal_of_its_own_is_respected() {
     let spec = "main: {name: web, stop_signal: SIGINT, command: [./fixture, '-', web, take=SIGTERM, wait]}\n";
     let mut setting = Setting::new(spec);
-    setting.fixture().arguments(&["--settle", "100ms", "--within", "500ms", "--json"]);
+    setting.fixture().arguments(&["--settle", "500ms", "--within", "500ms", "--json"]);
     setting.arguments(&["--strike", "term", "--strike", "platform"]);
     let drill = setting.run().code(0).drill();
     let problem = row(&drill, "web", "term").problem.clone().expect("a finding");
@@ -86,7 +86,7 @@ fn who_is_still_in_its_handler_catches_the_signal() {
         "web.pl",
         "#!/usr/bin/perl\n$SIG{TERM} = sub { select undef, undef, undef, 30 };\nsleep 1 while 1;\n",
     );
-    setting.arguments(&["--settle", "300ms", "--strike", "platform", "--json"]);
+    setting.arguments(&["--settle", "1s", "--strike", "platform", "--json"]);
     let drill = setting.run().code(1).drill();
     let problem = row(&drill, "(fateshare)", "platform").problem.clone().expect("a problem");
     assert_eq!(problem.kind, "catches_signal", "{problem:?}");
@@ -98,7 +98,7 @@ fn a_group_that_ends_while_it_is_watched_is_not_healthy() {
     let spec = "main: {name: web, command: [./fixture, '-', web, sleep=200, exit=3]}\nsidecars:\n\
         - {name: it, command: [./fixture, '-', it, 'exit-on=SIGTERM:0:1500', wait]}\n";
     let mut setting = Setting::new(spec);
-    setting.fixture().arguments(&["--settle", "500ms", "--strike", "kill", "--json"]);
+    setting.fixture().arguments(&["--settle", "20s", "--strike", "kill", "--json"]);
     let drill = setting.run().code(1).drill();
     assert_eq!(drill.strikes[0].problem.as_ref().map(|it| it.kind.as_str()), Some("never_healthy"));
     assert_eq!((drill.failed, drill.skipped), (1, 1), "{:?}", outcomes(&drill));
@@ -113,7 +113,7 @@ fn a_sidecar_that_ends_at_once_is_no_healthy_group() {
          {port}}}}}\nsidecars:\n- {{name: it, command: [./fixture, '-', it, sleep=150, exit=9]}}\n"
     );
     let mut setting = Setting::new(&spec);
-    setting.fixture().arguments(&["--strike", "kill", "--json"]);
+    setting.fixture().arguments(&["--settle", "20s", "--strike", "kill", "--json"]);
     let drill = setting.run().code(1).drill();
     let problem = drill.strikes[0].problem.as_ref().expect("a problem");
     assert_eq!(problem.kind, "never_healthy", "{problem:?}");
@@ -124,7 +124,7 @@ fn an_end_that_looks_like_success_is_a_finding() {
     let mut setting = Setting::new(
         "main: {name: web, command: [./fixture, '-', web, 'exit-on=SIGTERM:0', wait]}",
     );
-    setting.fixture().arguments(&["--settle", "100ms", "--strike", "term"]);
+    setting.fixture().arguments(&["--settle", "500ms", "--strike", "term"]);
     let made = setting.run();
     made.code(0);
     assert!(
@@ -143,7 +143,7 @@ fn who_waits_too_long_is_too_slow() {
     );
     setting.fixture();
     setting
-        .arguments(&["--settle", "100ms", "--strike", "platform", "--within", "300ms", "--json"]);
+        .arguments(&["--settle", "500ms", "--strike", "platform", "--within", "300ms", "--json"]);
     let drill = setting.run().code(1).drill();
     let slow = row(&drill, "(fateshare)", "platform");
     assert_eq!(slow.problem.as_ref().expect("a problem").kind, "too_slow");
@@ -157,7 +157,7 @@ fn what_cannot_be_struck_says_why() {
     let mut setting = Setting::new(GOOD);
     setting.fixture().env("FATESHARE_FAIL", "pidfd_send_signal:1,kill_by_number:1");
     setting.arguments(&[
-        "--settle", "100ms", "--within", "500ms", "--member", "web", "--strike", "kill",
+        "--settle", "500ms", "--within", "500ms", "--member", "web", "--strike", "kill",
     ]);
     let made = setting.run();
     made.code(1);
@@ -189,7 +189,7 @@ fn who_survives_fateshare_is_named() {
         "main: {name: web, command: [./fixture, '-', web, child, '[', it, wait, ']', wait]}",
     );
     setting.fixture().place(Place::Here);
-    setting.arguments(&["--strike", "supervisor", "--settle", "200ms", "--json"]);
+    setting.arguments(&["--strike", "supervisor", "--settle", "1s", "--json"]);
     let drill = setting.run().code(0).drill();
     let supervisor = row(&drill, "(fateshare)", "supervisor");
     assert_eq!(

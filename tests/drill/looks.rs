@@ -11,7 +11,7 @@ const SPEC: &str = "main: {name: web, command: [./fixture, '-', web, take=SIGTER
 
 fn setting(arguments: &[&str]) -> Setting {
     let mut setting = Setting::new(SPEC);
-    setting.fixture().arguments(&["--settle", "100ms", "--within", "1s", "--strike", "kill"]);
+    setting.fixture().arguments(&["--settle", "500ms", "--within", "1s", "--strike", "kill"]);
     if !arguments.contains(&"--member") {
         setting.arguments(&["--strike", "freeze", "--strike", "platform"]);
     }
@@ -80,7 +80,7 @@ fn annotations_are_one_line_for_each_cause() {
         platform::web catches SIGTERM (SigCgt), and goes on.";
     assert!(lines[0].starts_with(error), "{}", lines[0]);
     assert!(
-        lines[0].contains("%0Areplay: fateshare drill --settle 100ms --within 1s --member"),
+        lines[0].contains("%0Areplay: fateshare drill --settle 500ms --within 1s --member"),
         "{}",
         lines[0]
     );

@@ -16,8 +16,8 @@ use crate::support::running::send;
 use crate::support::{Running, Terminal, proc};
 use crate::table::Who;
 
-/// A deadline of half a second and 900 ms behind it in milliseconds, threefold.
-const AT_MOST: f64 = 3.0 * (500.0 + 900.0);
+/// A deadline of a second and 900 ms behind it in milliseconds, threefold.
+const AT_MOST: f64 = 3.0 * (1_000.0 + 900.0);
 
 /// What becomes of the process that has started us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

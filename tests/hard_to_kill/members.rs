@@ -89,7 +89,7 @@ pub(crate) const FORKS: Story = Story {
     means: "it copies itself without end, up to the limit of processes, and does not stop when told",
     arrange: |scene| {
         scene.limits.processes = Some(48);
-        scene.grace = "500ms";
+        scene.grace = "1s";
         scene.victim_does("take=TERM until=go bomb");
     },
     act: |cell| {

@@ -157,7 +157,7 @@ fn image() -> Result<(Engine, String), String> {
         .expect("a file");
     let image = format!("fateshare-hard-to-kill-{}", process::id());
     let path = context.path().to_str().expect("a path in UTF-8");
-    engine.docker(&["build", "--quiet", "--tag", &image, path]);
+    engine.docker(&["build", "--no-cache", "--quiet", "--tag", &image, path]);
     Ok((engine, image))
 }
 

@@ -174,7 +174,7 @@ const NO_MEMORY_MORE: Story = Story {
 const NO_PROC: Story = Story {
     means: "/proc is not mounted",
     arrange: |scene| {
-        scene.grace = "500ms";
+        scene.grace = "1s";
         scene.inside.push(
             "exec unshare --mount sh -c 'mount -t tmpfs none /proc && exec \"$@\"' sh \"$@\"",
         );
@@ -185,7 +185,7 @@ const NO_PROC: Story = Story {
 const NO_PROC_MORE: Story = Story {
     means: "/proc goes while the group runs",
     arrange: |scene| {
-        scene.grace = "500ms";
+        scene.grace = "1s";
         scene.inside.push("exec unshare --mount \"$@\"");
     },
     act: |cell| {
@@ -297,7 +297,7 @@ const TEN_YEARS_AND_BACK: Story = Story {
     arrange: |scene| {
         clock::install(scene.group.dir());
         scene.inside.push(clock::SCRIPT);
-        scene.grace = "500ms";
+        scene.grace = "3s";
         "take=TERM wait".clone_into(&mut scene.web);
     },
     act: |cell| {
@@ -341,7 +341,7 @@ const FROZEN_LATER: Story = Story {
     means: "the control group is frozen while a member does not stop: it gets time again, and is killed",
     arrange: |scene| {
         scene.limits.freezer = true;
-        scene.grace = "2s";
+        scene.grace = "4s";
         "take=TERM wait".clone_into(&mut scene.web);
     },
     act: |cell| {
@@ -356,12 +356,12 @@ const FROZEN_LATER: Story = Story {
         let cgroup = cell.cgroup.as_ref().expect("a control group");
         cgroup.freeze(true);
         // The grace, and then so much that the timer is later than it ever is.
-        thread::sleep(Duration::from_secs(2) + LONG);
+        thread::sleep(Duration::from_secs(4) + LONG);
         cgroup.freeze(false);
         cell.not_told.push("web");
         cell.says = "was frozen or suspended during the teardown: gave members time again";
         // It is given two seconds at most again.
-        cell.at_most += 4_000.0 + 2_000.0;
+        cell.at_most += 6_000.0 + 2_000.0;
     },
 };
 

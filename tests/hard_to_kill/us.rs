@@ -140,7 +140,7 @@ pub(crate) const STARTS_TOO_MANY: Story = Story {
 
 pub(crate) const MAY_OPEN_NOTHING: Story = Story {
     means: "we may not open any descriptor more, as if we had lost them all; then a sidecar is killed",
-    arrange: |scene| scene.grace = "500ms",
+    arrange: |scene| scene.grace = "1s",
     act: |cell| {
         cell.runs();
         cell.not_told.push("config-server");

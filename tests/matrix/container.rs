@@ -200,7 +200,7 @@ impl Events {
     /// Soon there are these of a container, and no others.
     #[track_caller]
     pub(crate) fn assert(&self, container: &Container<'_>, expected: &[&str]) {
-        let limit = Instant::now() + Duration::from_secs(5);
+        let limit = Instant::now() + Duration::from_secs(30);
         loop {
             let start = format!("{} ", container.name);
             let lines = self.text.lines();

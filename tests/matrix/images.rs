@@ -123,7 +123,7 @@ fn spec(column: &Column) -> String {
     let web = format!("/fixture /dev/stdout web {} wait", exit_on(7, 30));
     let left = format!("child [ left session {} wait ]", exit_on(0, 10));
     // It lives on until it is seen whose `left` is: then that gets the same signal.
-    let sidecar = format!("/fixture /dev/stdout config-server {} {left} wait", exit_on(0, 250));
+    let sidecar = format!("/fixture /dev/stdout config-server {} {left} wait", exit_on(0, 1000));
     let (shell, web, sidecar) = match column.shell {
         None => (String::new(), list(web.split(' ')), list(sidecar.split(' '))),
         Some(shell) => (

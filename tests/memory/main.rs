@@ -22,15 +22,15 @@ const TEST: &str = "out_of_memory_in_a_container";
 #[rustfmt::skip]
 const SPECS: [(&str, &str); 6] = [
     ("main", r"
-main: {name: web, command: [/fixture, /dev/stdout, web, sleep=200, eat]}
+main: {name: web, command: [/fixture, /dev/stdout, web, sleep=3000, eat]}
 sidecars: [{name: config-server, command: [/fixture, /dev/stdout, config-server, exit-on=TERM:0, wait]}]
 "),
     ("sidecar", r"
 main: {name: web, command: [/fixture, /dev/stdout, web, exit-on=TERM:0, wait]}
-sidecars: [{name: config-server, command: [/fixture, /dev/stdout, config-server, sleep=200, eat]}]
+sidecars: [{name: config-server, command: [/fixture, /dev/stdout, config-server, sleep=3000, eat]}]
 "),
     ("child", r"
-main: {name: web, command: '/fixture /dev/stdout web sleep=200 eat; exit $?'}
+main: {name: web, command: '/fixture /dev/stdout web sleep=3000 eat; exit $?'}
 sidecars: [{name: config-server, command: [/fixture, /dev/stdout, config-server, exit-on=TERM:0, wait]}]
 "),
     ("stranger", r"
@@ -144,7 +144,7 @@ impl<'e> Stage<'e> {
         fs::write(context.path().join("Dockerfile"), file).expect("a Dockerfile");
         let image = format!("fateshare-memory-{}", process::id());
         let path = context.path().to_str().expect("a UTF-8 path");
-        engine.docker(&["build", "--quiet", "--tag", &image, path]);
+        engine.docker(&["build", "--no-cache", "--quiet", "--tag", &image, path]);
 
         let fateshare = Path::new(env!("CARGO_BIN_EXE_fateshare"));
         let fixture = fateshare.with_file_name("examples").join("fixture");
@@ -207,7 +207,7 @@ impl Container<'_> {
             // Version 1 tells nobody: it is seen when something else wakes us.
             self.stage.engine.docker(&["kill", "--signal=WINCH", &self.name]);
         }
-        thread::sleep(RECENTLY + Duration::from_secs(1));
+        thread::sleep(RECENTLY + Duration::from_secs(4));
         self.go();
         self.ends_with(137);
         self.says(&[

@@ -29,6 +29,7 @@ fn compose(engine: &Engine, release: &str, args: &[&str]) {
         .args(args)
         .env("DOCKER_HOST", engine.host().expect("an engine of its own"))
         .env("RELEASE", release)
+        .env("COMPOSE_HTTP_TIMEOUT", "600")
         .stdin(Stdio::null())
         .output()
         .expect("it runs");

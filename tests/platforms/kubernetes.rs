@@ -128,7 +128,7 @@ fn who_does_not_stop_is_killed_before_the_kubelet_has_to() {
     // The config server is told to stop in a way that it does not know.
     let mut kubelet = Kubelet::new(&node, "deployment.yml", |spec| {
         let told = "name: config-server\n    stop_signal: SIGURG\n";
-        let spec = spec.replace("grace_period: 29s", "grace_period: 1s");
+        let spec = spec.replace("grace_period: 29s", "grace_period: 5s");
         spec.replace("name: config-server\n", told)
     });
     kubelet.start();
@@ -137,7 +137,7 @@ fn who_does_not_stop_is_killed_before_the_kubelet_has_to() {
     let logs = kubelet.logs();
     let ended = kubelet.terminated();
     assert_eq!(ended.code, "0", "main's own, which stopped: {ended:?}");
-    assert!(ended.message.contains("config-server did not stop within 1s: SIGKILL"), "{ended:?}");
+    assert!(ended.message.contains("config-server did not stop within 5s: SIGKILL"), "{ended:?}");
     assert!(logs.contains("fateshare: ended in "), "it had the last word: {logs}");
 }
 
@@ -147,8 +147,6 @@ fn a_job_is_complete_when_its_main_process_is() {
     let mut kubelet = Kubelet::new(&node, "job.yml", |spec| spec);
     kubelet.start();
     wait_until("the first step", || kubelet.logs().contains("app: step 1 of 5 done"));
-    // It runs, and would run for ever.
-    let _ = kubelet.pid("/config-server");
     let ended = kubelet.terminated();
     assert_eq!(ended.code, "0", "{ended:?}");
     let verdict = ended.message.lines().next().unwrap_or_default();
@@ -158,6 +156,8 @@ fn a_job_is_complete_when_its_main_process_is() {
     let mut kubelet = Kubelet::new(&node, "job.yml", |spec| spec.replace("\"5\"", "\"1000\""));
     kubelet.start();
     wait_until("the first step", || kubelet.logs().contains("app: step 1 of 1000 done"));
+    // Its sidecar runs, and would run for ever.
+    let _ = kubelet.pid("/config-server");
     kubelet.terminate();
     let ended = kubelet.terminated();
     assert_eq!(ended.code, "143", "{ended:?}");
@@ -165,6 +165,8 @@ fn a_job_is_complete_when_its_main_process_is() {
     // Its sidecar ended: it failed.
     kubelet.start();
     wait_until("the first step", || kubelet.logs().contains("app: step 1 of 1000 done"));
+    // Its sidecar runs, and would run for ever.
+    let _ = kubelet.pid("/config-server");
     signal(kubelet.pid("/config-server"), Signal::SIGKILL);
     let ended = kubelet.terminated();
     assert_eq!(ended.code, "137", "{ended:?}");

@@ -80,6 +80,8 @@ fn stopped(group: Group) -> Group {
     fs::create_dir(group.dir().join("dir")).expect("a directory");
     group
         .after_script("ulimit -Sn 256; exec \"$@\"")
+        // Its shell has to get to its trap.
+        .arguments(&["--grace-period", "3s"])
         .main("web", Shell("trap 'exit 5' TERM; sleep 0.1; kill -TERM $PPID; sleep 60 & wait"))
         .key("working_dir: dir")
         .key("oom_score_adj: 1000")

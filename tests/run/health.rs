@@ -114,7 +114,11 @@ fn never_healthy(group: Group, reason: &[&str]) {
     let mut parts = vec!["web was never healthy within 300ms: "];
     parts.extend(reason);
     parts.push("; stopping web, config-server");
-    ended.code(69).verdict(&parts).logged("web: got SIGTERM", 1);
+    ended.code(69).verdict(&parts);
+    if ended.log.contains("web: started ") {
+        // On a machine that has too much to do it may not have begun to listen to signals.
+        ended.logged("web: got SIGTERM", 1);
+    }
 }
 
 fn a_port_that_accepts_is_healthy(mode: Mode) {
@@ -264,6 +268,7 @@ fn readiness_ends_nothing(mode: Mode) {
         .main("web", "exit-on=TERM:0 wait")
         .key(&check)
         .start();
+    group.wait_started(&["web"]);
     group.until("it was ready twice, and not ready twice", |group| {
         let said = group.stderr();
         let count = |text: &str| said.matches(text).count();
@@ -306,6 +311,7 @@ fn a_question_under_way_delays_no_end(mode: Mode) {
     let server = Server::new(|_, _| String::new());
     let check = format!("type: http, port: {}, timeout: 60s", server.port);
     let mut group = checked(mode, &check).start();
+    group.wait_started(&["web", "config-server"]);
     group.until("it is asked", |_| (server.asked() == 1).then_some(()));
     let struck = Instant::now();
     group.signal(Signal::SIGTERM);

@@ -49,13 +49,13 @@ fn a_daemon_gets_the_stop_signal_of_the_member_it_came_from(mode: Mode) {
 fn a_daemon_that_ignores_sigterm_is_killed(mode: Mode) {
     let mut group = Group::new(mode)
         .main("web", &*format!("{} exit-on=TERM:0 wait", daemon("take=TERM,HUP,INT wait")))
-        .top("grace_period: 500ms")
+        .top("grace_period: 3s")
         .start();
     group.wait_started(&["web", "daemon"]);
     group.signal(Signal::SIGTERM);
     let ended = group.end();
     // A stop request: the code is main's own, whatever became of the stray.
-    ended.code(0).logged("daemon: got SIGTERM", 1).says(&["did not stop within 500ms: SIGKILL"]);
+    ended.code(0).logged("daemon: got SIGTERM", 1).says(&["did not stop within 3s: SIGKILL"]);
 }
 
 fn a_daemon_that_is_stopped_can_end_by_itself(mode: Mode) {

@@ -1,11 +1,14 @@
 //! Ports for the servers of tests: nobody else's, whoever tests on this machine at the same time.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket};
 
 /// Below what the kernel gives to connections (`ip_local_port_range`): one of those may be taken at any
 /// moment, and be in use for a minute after its end.
@@ -23,10 +26,19 @@ pub(crate) fn free_port() -> u16 {
         let name = SocketAddr::from_abstract_name(format!("fateshare-test-port-{port}"));
         // Between here and the server's start nobody else may choose it.
         let Ok(ours) = UnixListener::bind_addr(&name.expect("a name")) else { continue };
-        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+        if nobody_listens(port) {
             std::mem::forget(ours);
             return port;
         }
     }
     panic!("no port is free");
+}
+
+/// Without listening: what another test starts meanwhile has our descriptors until it executes its program, and a
+/// listener would take connections that long.
+fn nobody_listens(port: u16) -> bool {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None).expect("a socket");
+    setsockopt(&socket, ReuseAddr, &true).expect("an option");
+    bind(socket.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, port)).is_ok()
 }

@@ -8,7 +8,7 @@ use crate::support::cgroups::VERSION_1;
 use crate::support::host::can_make_calls_fail;
 use crate::support::ports::free_port;
 use crate::support::{Argv, Shell};
-use crate::{Section, group, program, stopped_after, wait_for};
+use crate::{Section, fixture_stopped_after, group, program, stopped_after, wait_for};
 
 #[test]
 fn a_sidecar_that_is_done() {
@@ -18,7 +18,7 @@ fn a_sidecar_that_is_done() {
     section.said(&broken.start().end(), 69);
     let fixed = fixed.main("web", "exit-on=TERM:0 wait").sidecar("migrate", "sleep=50 exit=0");
     let fixed = fixed.key(section.fix("may_finish: true"));
-    section.gone(&stopped_after(fixed, "exited with 0, as it may"), 0);
+    section.gone(&fixture_stopped_after(fixed, "exited with 0, as it may"), 0);
 }
 
 /// nginx too, with its own flag, in `tests/run/real_programs.rs`.

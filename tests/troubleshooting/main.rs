@@ -108,7 +108,17 @@ fn wait_for(running: &mut Running, text: &str) {
 /// A stop request once this has been written, and the end.
 #[track_caller]
 fn stopped_after(group: Group, text: &str) -> Ended {
+    stopped(group.start(), text)
+}
+
+/// The same for one whose main process is the fixture, which is ready for signals by then.
+fn fixture_stopped_after(group: Group, text: &str) -> Ended {
     let mut running = group.start();
+    running.wait_started(&["web"]);
+    stopped(running, text)
+}
+
+fn stopped(mut running: Running, text: &str) -> Ended {
     wait_for(&mut running, text);
     running.signal(Signal::SIGTERM);
     running.end()

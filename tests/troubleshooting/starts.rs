@@ -7,7 +7,7 @@ use nix::ifaddrs::getifaddrs;
 use crate::support::host::set_mode;
 use crate::support::ports::free_port;
 use crate::support::{Argv, Ended, Group, Shell, cannot_run};
-use crate::{Section, group, stopped_after};
+use crate::{Section, fixture_stopped_after, group, stopped_after};
 
 const READY: &str = "#!/bin/sh\necho ready\nexec sleep 1000\n";
 
@@ -108,8 +108,9 @@ fn nobody_listens() {
     let mut ended = broken.main("web", &*listen(other)).key(&check).start().end();
     ended.stderr = ended.stderr.replace(&asked.to_string(), "8080");
     section.said(&ended, 69);
-    let fixed = fixed.main("web", &*listen(asked)).key(&check);
-    section.gone(&stopped_after(fixed, "healthy after"), 0);
+    let patient = format!("health_check: {{type: port, port: {asked}}}");
+    let fixed = fixed.main("web", &*listen(asked)).key(&patient);
+    section.gone(&fixture_stopped_after(fixed, "healthy after"), 0);
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn who_listens_on_loopback_alone() {
             .main("web", "exit-on=TERM:0 wait")
             .key(&format!("health_check: {{type: port, port: {port}}}"))
             .top("platform: cloudfoundry");
-        let ended = stopped_after(group, "healthy after");
+        let ended = fixture_stopped_after(group, "healthy after");
         drop(listener);
         Some(ended)
     };

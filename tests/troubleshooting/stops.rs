@@ -138,7 +138,7 @@ fn a_member_that_is_traced() {
     let section = Section::new("could not kill config-server: left to the kernel");
     let Some(strace) = program("strace", "strace") else { return };
     let Some(broken) = group() else { return };
-    let broken = broken.main("web", "exit-on=TERM:0 wait").top("grace_period: 2s");
+    let broken = broken.main("web", "exit-on=TERM:0 wait").top("grace_period: 5s");
     let mut running = broken.sidecar("config-server", "exit-on=TERM:0 wait").start();
     running.wait_started(&["web", "config-server"]);
     let tracer = Tracer::attach(&strace, running.pid("config-server"));

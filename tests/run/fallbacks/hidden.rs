@@ -50,16 +50,16 @@ fn a_hidden_stray_that_ignores_it_is_killed(mode: Mode) {
     let mut group = group(mode)
         .main("web", &*main("take=TERM wait"))
         .key("user: \"65534:65534\"")
-        .top("grace_period: 400ms")
+        .top("grace_period: 3s")
         .start();
     group.wait_started(&["web", "daemon"]);
     group.wait_for("middle: ends 0");
     let struck = stop(&mut group);
     let ended = group.end();
     ended.code(0).logged("daemon: got SIGTERM", 1);
-    ended.says(&["hidden process (pid ", "did not stop within 400ms: SIGKILL"]);
+    ended.says(&["hidden process (pid ", "did not stop within 3s: SIGKILL"]);
     ended.says(&["had to kill hidden process (pid "]);
-    ended_by(&ended, struck, Duration::from_millis(400));
+    ended_by(&ended, struck, Duration::from_secs(3));
 }
 
 fn a_hidden_member_is_stopped(mode: Mode) {

@@ -46,12 +46,12 @@ fn without_them_sigkill_reaches_everybody(mode: Mode) {
         let main = "run [ middle session child [ daemon take=TERM wait ] exit=0 ] \
                     child [ worker take=TERM wait ] take=TERM wait";
         let mut group =
-            Group::new(mode).failing(rules).main("web", main).top("grace_period: 300ms").start();
+            Group::new(mode).failing(rules).main("web", main).top("grace_period: 3s").start();
         group.wait_started(&["web", "daemon", "worker"]);
         group.wait_for("middle: ends 0");
         super::stop(&mut group);
         let ended = group.end();
-        ended.code(137).says(&["did not stop within 300ms: SIGKILL"]).silent_about("could not");
+        ended.code(137).says(&["did not stop within 3s: SIGKILL"]).silent_about("could not");
         ended.logged("web: got SIGTERM", 1).logged("daemon: got SIGTERM", 1);
         all_failed(&ended, rules);
     }

@@ -151,7 +151,7 @@ fn ctrl_c_at_any_moment_between_groups_is_heard(mode: Mode) {
         for moment in 0..6 {
             let mut terminal = Terminal::new();
             let mut group = Group::new(mode)
-                .main("web", Shell("exit 3"))
+                .main("web", Shell("sleep 0.05; exit 3"))
                 .arguments(options)
                 .on(&terminal)
                 .stderr_in_a_file()

@@ -52,8 +52,9 @@ fn private_dirty(pid: i32) -> u64 {
 /// with all that belongs to a connection. Promised are two; a build with debug assertions needs no more.
 const MOST_MEMORY: u64 = 2 * 1024;
 
-/// Without clients the teardown of two that end at once takes milliseconds.
-const LONGEST_TEARDOWN: Duration = Duration::from_millis(300);
+/// Without clients the teardown of two that end at once takes milliseconds. The rest is for machines that are busy with
+/// clients.
+const LONGEST_TEARDOWN: Duration = Duration::from_secs(3);
 
 fn a_thousand_bad_clients_change_neither_the_teardown_nor_memory(mode: Mode) {
     let _one_at_a_time = heavy();

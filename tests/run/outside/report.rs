@@ -35,7 +35,7 @@ fn the_report_has_everything(mode: Mode) {
     let mut group = pair(mode)
         .main("web", "child [ daemon session take=TERM wait ] take=USR1 exit-on=TERM:0 wait")
         .key("memory: 64M")
-        .top("grace_period: 300ms")
+        .top("grace_period: 3s")
         .start();
     group.wait_started(&["web", "daemon", "config-server"]);
     group.signal(Signal::SIGUSR1);

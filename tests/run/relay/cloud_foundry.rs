@@ -133,11 +133,12 @@ fn what_profile_scripts_leave_unfinished_comes_first(mode: Mode) {
 fn a_straggler_that_holds_the_output_delays_no_exit_status(mode: Mode) {
     let mut running = relayed(mode, "cf")
         .main("web", Shell(
-            "(trap '' TERM; touch held; sleep 0.7; echo late) & until [ -e held ]; do sleep 0.01; done; exit 3",
+            "(trap '' TERM; touch held; until [ -e go ]; do sleep 0.01; done; echo late) & until [ -e held ]; do sleep 0.01; done; exit 3",
         ))
         .start();
     wait_for_line(&mut running, "Exit status 3");
     assert!(!running.stdout().contains("late"));
+    std::fs::write(running.dir().join("go"), "").expect("the trigger");
     let ended = running.end();
     assert_eq!(of(&ended.stdout, "APP/PROC/WEB"), ["OUT Exit status 3", "OUT late"]);
 }

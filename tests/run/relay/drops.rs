@@ -23,17 +23,22 @@ in_both_modes![
 
 /// Reads so much at a time for a while, then all the rest. Often enough that a busy machine does not
 /// turn it into one that takes nothing for a quarter of a second.
-fn drop_by_drop(mut from: impl Read, size: usize) -> String {
+///
+/// Gives what it read, and whether it was that often.
+fn drop_by_drop(mut from: impl Read, size: usize) -> (String, bool) {
     let began = Instant::now();
+    let (mut last, mut often) = (began, true);
     let (mut all, mut some) = (Vec::new(), vec![0; size]);
     // A terminal whose other side is closed says so by an error.
     while let Ok(count @ 1..) = from.read(&mut some) {
         all.extend_from_slice(&some[..count]);
+        often &= last.elapsed() < Duration::from_millis(200);
+        last = Instant::now();
         if began.elapsed() < Duration::from_secs(2) {
             thread::sleep(Duration::from_millis(20));
         }
     }
-    String::from_utf8(all).expect("UTF-8")
+    (String::from_utf8(all).expect("UTF-8"), often)
 }
 
 /// Main writes so many numbers and is gone; they come all the same.
@@ -53,8 +58,14 @@ fn all_come(
         .start();
     let text = thread::spawn(move || drop_by_drop(reader, size));
     let ended = group.end();
-    ended.code(0).silent_about("was not read");
-    let text = text.join().expect("the reader ends").replace('\r', "");
+    ended.code(0);
+    let (text, often) = text.join().expect("the reader ends");
+    if !often {
+        // The machine was so busy that it has read nothing for a while: whoever does that may lose something.
+        return;
+    }
+    ended.silent_about("was not read");
+    let text = text.replace('\r', "");
     let lines = of_member(&text, "web");
     assert_eq!(lines.len(), count, "{ended}");
     assert!(lines.iter().zip(1..).all(|(line, number)| *line == number.to_string()));

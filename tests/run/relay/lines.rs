@@ -46,8 +46,14 @@ fn each_line_has_its_members_name(mode: Mode) {
 fn json_is_an_object_a_line(mode: Mode) {
     let ended = relayed(mode, "json")
         .env("FATESHARE_LOG", "info")
-        .main("per \"formance\"", Shell("echo 'say \"hi\"'; echo oops >&2; sleep 0.2; exit 4"))
-        .sidecar("config-server", Shell("echo '{\"level\":\"info\",\"n\":[1]}'; exec sleep 60"))
+        .main(
+            "per \"formance\"",
+            Shell("echo 'say \"hi\"'; echo oops >&2; until [ -e up ]; do sleep 0.01; done; exit 4"),
+        )
+        .sidecar(
+            "config-server",
+            Shell("echo '{\"level\":\"info\",\"n\":[1]}'; touch up; exec sleep 60"),
+        )
         .start()
         .end();
     ended.code(4);

@@ -194,7 +194,8 @@ fn ctrl_s_holds_up_no_teardown(mode: Mode) {
     let ended = group.end();
     let took = ended.at - struck;
     ended.code(143).logged("config-server: got SIGTERM", 1);
-    assert!(took < std::time::Duration::from_millis(3 * 260), "took {took:?}\n{ended}");
+    // At most 900 ms, threefold.
+    assert!(took < std::time::Duration::from_millis(3 * 900), "took {took:?}\n{ended}");
 }
 
 fn no_color_is_honoured(mode: Mode) {
@@ -220,8 +221,11 @@ fn no_color_is_honoured(mode: Mode) {
 fn both_streams_on_one_terminal_are_not_torn(mode: Mode) {
     let mut terminal = Terminal::new();
     let group = on(&terminal, mode)
-        .main("web", Shell("yes $(printf '%0100d' 0) | head -n 5000; sleep 0.2"))
-        .sidecar("s", Shell("seq 5000 >&2; exec sleep 60"))
+        .main(
+            "web",
+            Shell("yes $(printf '%0100d' 0) | head -n 5000; until [ -e up ]; do sleep 0.01; done"),
+        )
+        .sidecar("s", Shell("seq 5000 >&2; touch up; exec sleep 60"))
         .top("grace_period: 60s")
         .start();
     terminal.end(group).code(0);

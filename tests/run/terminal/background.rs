@@ -111,7 +111,7 @@ fn main_that_reads_does_not_stop_a_teardown() {
     let group = Group::new(Mode::Ordinary)
         .main("web", "take=TERM until=go read wait")
         .sidecar("it", "until=end exit=4")
-        .top("grace_period: 700ms");
+        .top("grace_period: 3s");
     let mut group = bash(&mut terminal, group);
     terminal.type_line("fateshare run group.yml &");
     group.wait_started(&["web", "it"]);

@@ -67,7 +67,7 @@ fn a_hang_up_that_main_does_not_care_about(mode: Mode) {
             .main("web", main)
             .key(key)
             .sidecar("it", MEMBER)
-            .top("grace_period: 300ms")
+            .top("grace_period: 3s")
             .on(&terminal)
             .stderr_in_a_file()
             .start();

@@ -125,12 +125,12 @@ fn older_profiles_answer_eperm(mode: Mode) {
         .after_words("refuse=pidfd_open,pidfd_send_signal,close_range")
         .main("web", &*format!("{good} {bad} exit-on=TERM:0 wait"))
         .sidecar("config-server", "exit-on=TERM:0 wait")
-        .top("grace_period: 400ms")
+        .top("grace_period: 3s")
         .start();
     group.wait_started(&["web", "good", "bad", "config-server"]);
     group.signal_member("config-server", Signal::SIGKILL);
     let ended = group.end();
     ended.code(137).silent_about("could not send").silent_about("cannot");
     ended.logged("good: got SIGTERM", 1).logged("good: ends 0", 1).logged("bad: got SIGTERM", 1);
-    ended.says(&["fixture (pid ", "did not stop within 400ms: SIGKILL"]);
+    ended.says(&["fixture (pid ", "did not stop within 3s: SIGKILL"]);
 }

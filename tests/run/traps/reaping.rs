@@ -128,7 +128,9 @@ fn inherited_children(mode: Mode) {
     group.wait_started(&["web"]);
     group.wait_no_zombies();
     let fateshare = group.fateshare();
-    assert_eq!(proc::children(fateshare).len(), 3, "web, and the two that live");
+    group.until("web, and the two that live", |_| {
+        (proc::children(fateshare).len() == 3).then_some(())
+    });
     fs::write(group.dir().join("go"), "").expect("the trigger");
     group.until("one less", |_| (proc::children(fateshare).len() == 2).then_some(()));
     group.signal(Signal::SIGTERM);

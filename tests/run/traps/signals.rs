@@ -239,14 +239,14 @@ fn leader_gone_is_not_group_gone(mode: Mode) {
             "child [ quick exit-on=TERM:0:200 wait ] child [ stays take=TERM wait ] until=go exit=3",
         )
         .sidecar("config-server", "exit-on=TERM:0 wait")
-        .top("grace_period: 600ms")
+        .top("grace_period: 3s")
         .start();
     group.wait_started(&["web", "quick", "stays", "config-server"]);
     std::fs::write(group.dir().join("go"), "").expect("the trigger");
     let ended = group.end();
     ended.code(3).verdict(&["web (pid ", ") exited with 3"]);
     ended.logged("quick: got SIGTERM", 1).logged("quick: ends 0", 1);
-    ended.logged("stays: got SIGTERM", 1).says(&["left by web did not stop within 600ms: SIGKILL"]);
+    ended.logged("stays: got SIGTERM", 1).says(&["left by web did not stop within 3s: SIGKILL"]);
 }
 
 /// The signal for the parent's death comes when the *thread* ends that started the child: in
@@ -371,7 +371,7 @@ fn pid_reuse_by_a_daemon() {
             .sidecar("migration", "until=finish exit=0")
             .key("may_finish: true")
             .key("stop_signal: USR1")
-            .top("grace_period: 500ms")
+            .top("grace_period: 3s")
             .start();
         group.wait_started(&["web", "migration"]);
         let number = group.inner_pid("migration");

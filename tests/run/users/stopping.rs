@@ -25,13 +25,13 @@ fn stop_signals_and_sigkill_reach_other_users_and_what_they_leave(mode: Mode) {
         .sidecar("it", "take=TERM wait")
         .key("user: other")
         .sidecar("own", "exit-on=TERM:0 wait")
-        .top("grace_period: 700ms")
+        .top("grace_period: 3s")
         .start();
     group.wait_started(&["web", "daemon", "worker", "it", "own"]);
     group.wait_for("middle: ends 0");
     group.signal(Signal::SIGTERM);
     let ended = group.end();
-    ended.code(0).verdict(&["SIGTERM from "]).says(&["did not stop within 700ms: SIGKILL"]);
+    ended.code(0).verdict(&["SIGTERM from "]).says(&["did not stop within 3s: SIGKILL"]);
     ended.logged("web: got SIGUSR1", 1).logged("web: ends 0", 1);
     ended.logged("worker: got SIGUSR1", 1).logged("worker: ends 0", 1);
     ended.logged("daemon: got SIGTERM", 1).logged("it: got SIGTERM", 1);
