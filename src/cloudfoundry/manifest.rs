@@ -160,11 +160,8 @@ impl<'a> Spelling<'a> {
                 continue;
             };
             let place = fields.place.key(entry);
-            let name = |entry: &Entry| {
-                let may_show = report.may_show(&fields.place.key(entry));
-                if may_show { shown(&entry.key) } else { "((...))".to_owned() }
-            };
-            let (first, second) = (name(other), name(entry));
+            let first = report.key(&fields.place.key(other), &other.key);
+            let second = report.key(&place, &entry.key);
             if key == "disk_quota" {
                 report.problem(&place, format!("`{first}` and `{second}` must not both be there"));
             } else {
@@ -289,7 +286,7 @@ fn read_env(cursor: &Cursor<'_>, report: &mut Report) -> Vec<(String, String)> {
     let mut env = Vec::new();
     for entry in entries {
         let key = cursor.place.key(entry);
-        let name = if report.may_show(&key) { shown(&entry.key) } else { "((...))".to_owned() };
+        let name = report.key(&key, &entry.key);
         let upper = entry.key.to_ascii_uppercase();
         let flaw = if entry.key.is_empty() {
             Some("Env key must be a minimum length of 1")

@@ -34,6 +34,11 @@ impl Report {
         !self.filled.iter().any(|filled| place.is_within(filled))
     }
 
+    /// The key that stands there, for a message.
+    pub(super) fn key(&self, place: &Place, key: &str) -> String {
+        if self.may_show(place) { shown(key) } else { "((...))".to_owned() }
+    }
+
     /// From now on every message begins with this.
     pub(super) fn about(&mut self, prefix: String) {
         self.prefix = prefix;
