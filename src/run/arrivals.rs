@@ -4,8 +4,8 @@ use super::perform::Shell;
 use crate::core::{Ends, Event, Leader, MemberId, Received, Sender};
 use crate::spec::{CommandForm, Signal};
 use crate::sys::cgroup::Memory;
-use crate::sys::procfs;
 use crate::sys::reap::{Reaped, reap};
+use crate::sys::{procfs, signals};
 
 /// So many children are reaped in one wake-up, so that a storm of orphans cannot keep us from
 /// signals and deadlines: some milliseconds.
@@ -88,4 +88,11 @@ impl Shell<'_> {
         }
         (ends, failure)
     }
+}
+
+/// Signals could not be unblocked after a start: the next try may well work, and then at least the
+/// teardown hears what comes.
+pub(super) fn hears_again(error: &std::io::Error) -> Event {
+    let _ = signals::unblock_all();
+    Event::OwnFailure(format!("cannot unblock signals: {error}"))
 }

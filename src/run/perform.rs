@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Once;
 use std::time::Duration;
 
+use super::arrivals::hears_again;
 use super::history::History;
 use super::inherited::Inherited;
 use super::jobs::Jobs;
@@ -12,7 +13,6 @@ use super::outputs::Outputs;
 use super::prepare::{self, Prepared};
 use super::probes::{Answered, Probes};
 use super::profile::Scripts;
-use super::stop::hears_again;
 use crate::core::{
     Action, Answer, Ends, Event, Group, Happening, LATE, MemberId, Moment, Outcome, Pid, Received,
     Sender, SignalFailure, SpawnFailure, State, Stopped, Target,
@@ -220,12 +220,10 @@ impl<'a> Shell<'a> {
         if let Some(event) = self.scripts_ended() {
             self.tell(event);
         }
-        if self.now().since(woke) > LATE {
+        if self.now().since(woke) > LATE && !std::mem::replace(&mut self.put_off, true) {
             // Frozen in here. The next look finds what was missed, before an answer or a timer counts; not twice in
             // a row, because on a machine that is always so slow they would never.
-            if !std::mem::replace(&mut self.put_off, true) {
-                return self.code.is_none();
-            }
+            return self.code.is_none();
         }
         self.put_off = false;
         for (check, answer) in std::mem::take(&mut self.answered) {

@@ -11,10 +11,10 @@ use std::io::{self, Read, Seek};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
+use super::arrivals::hears_again;
 use super::inherited::{Changes, Heir};
 use super::perform::Shell;
 use super::prepare;
-use super::stop::hears_again;
 use crate::core::{Event, MemberId, Pid, Preparation, Status};
 use crate::spec::{CommandForm, Launch, Member, Signal};
 use crate::sys::spawn::{Program, Stdin};

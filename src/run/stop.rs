@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::arrivals::hears_again;
 use super::perform::Shell;
 use crate::core::{Action, Event, Happening, MemberId, State, Target};
 use crate::spec::Signal;
@@ -72,13 +73,6 @@ impl Shell<'_> {
             self.record(at.unwrap_or_else(|| self.now()), happening);
         }
     }
-}
-
-/// Signals could not be unblocked after a start: the next try may well work, and then at least the
-/// teardown hears what comes.
-pub(super) fn hears_again(error: &std::io::Error) -> Event {
-    let _ = signals::unblock_all();
-    Event::OwnFailure(format!("cannot unblock signals: {error}"))
 }
 
 /// Members that are to be told to stop, with what is to be written down of that.
