@@ -82,7 +82,9 @@ const USUAL_TERMINATION_LOG: &str = "/dev/termination-log";
 /// So long it is waited until a report is written: SIGKILL waits behind the provisional one, and we have to
 /// be gone 900 ms after the deadline.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// The same once that was not enough.
+/// Before that so long until the thread that writes it begins. Never before SIGKILL: the time to die runs already.
+const TURN: Duration = Duration::from_millis(400);
+/// The same as the patience once that was not enough.
 const GLANCE: Duration = Duration::from_millis(10);
 
 /// A crash is drawn in no more rows than this.
@@ -328,18 +330,18 @@ impl Recorder {
 
     /// Everything left is about to get SIGKILL, and we may go with it.
     pub(super) fn before_sigkill(&mut self) {
-        self.write();
+        self.write(Duration::ZERO);
     }
 
     /// The group is over.
     pub(super) fn over(&mut self) {
-        self.write();
+        self.write(TURN);
     }
 
     /// Everything was written that could be: what was lost only then belongs into the report too.
     pub(super) fn flushed(&mut self) {
         if self.report.is_some() && self.counted.as_ref() != Some(&self.board.counted()) {
-            self.write();
+            self.write(Duration::ZERO);
         }
     }
 
@@ -352,7 +354,7 @@ impl Recorder {
         Some(picture(&self.board.report(&self.environment), look))
     }
 
-    fn write(&mut self) {
+    fn write(&mut self, turn: Duration) {
         let (report, message) = (self.report.clone(), self.termination_log.clone());
         if report.is_none() && message.is_none() {
             return;
@@ -380,7 +382,7 @@ impl Recorder {
             }
             failures
         };
-        let Some(failures) = voice::within(self.patience, work) else {
+        let Some(failures) = voice::within(turn, self.patience, work) else {
             self.patience = GLANCE;
             tracing::warn!("cannot write the report: it takes longer than there is time for");
             return;
