@@ -4,26 +4,25 @@
 //! One test with several scenes, because they share the programs, the engine and the image.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{self, Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::process::{self, Command};
+use std::time::{Duration, Instant};
 
 use docker::{Engine, Said, cannot_run, wait_until};
 use fateshare::drill::document::Drill;
+use listener::Listener;
 
 mod docker;
 #[path = "docker/example.rs"]
 mod example;
+#[path = "docker/listener.rs"]
+mod listener;
 
 /// `docker stop` is promised to take less than a second; the rest is for slow machines. That Docker did not lose its
 /// patience is seen by its events.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-/// For everything that has no promise of its own.
-const LIMIT: Duration = Duration::from_secs(30);
 
 const TEST: &str = "the_example_in_a_container";
 
@@ -229,70 +228,25 @@ impl Drop for Image<'_> {
 struct Container<'i> {
     image: &'i Image<'i>,
     name: String,
-    events: Events,
-}
-
-/// What `docker events` says of a container: the engine itself remembers no more than the latest 256, of all.
-struct Events {
-    listener: Child,
-    heard: Arc<Mutex<Vec<String>>>,
-}
-
-impl Events {
-    /// From now on, also if it takes a while until the engine is asked.
-    fn of(engine: &Engine, name: &str) -> Self {
-        let now = SystemTime::UNIX_EPOCH.elapsed().expect("a time after 1970");
-        let mut listener = engine
-            .command()
-            .args(["events", "--filter", &format!("container={name}")])
-            .args(["--filter=event=die", "--filter=event=kill"])
-            .arg(format!("--since={}", now.as_secs()))
-            .arg("--format={{.Action}} {{.Actor.Attributes.exitCode}}{{.Actor.Attributes.signal}}")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("docker events");
-        let lines = BufReader::new(listener.stdout.take().expect("its output")).lines();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let writer = Arc::clone(&heard);
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                writer.lock().expect("no panic").push(line.replace("<no value>", ""));
-            }
-        });
-        Self { listener, heard }
-    }
-
-    fn said(&self, action: &str) -> Vec<String> {
-        let heard = self.heard.lock().expect("no panic");
-        let of = |line: &String| Some(line.strip_prefix(action)?.trim().to_owned());
-        heard.iter().filter_map(of).collect()
-    }
-}
-
-impl Drop for Events {
-    fn drop(&mut self) {
-        let _ = self.listener.kill();
-        let _ = self.listener.wait();
-    }
+    events: Listener,
 }
 
 impl<'i> Container<'i> {
     fn new(image: &'i Image<'i>, name: String) -> Self {
-        let events = Events::of(image.engine, &name);
+        let value = "{{or .Actor.Attributes.signal .Actor.Attributes.exitCode}}";
+        let format = format!("--format={{{{.Action}}}} {value}");
+        let of_it = format!("--filter=container={name}");
+        let filters = ["--filter=event=die", "--filter=event=kill", &of_it, &format];
+        let events = Listener::new(image.engine, &filters);
         Self { image, name, events }
     }
 }
 
 impl Container<'_> {
     fn wait_for_config(&self) {
-        let end = Instant::now() + LIMIT;
-        while Instant::now() < end {
-            if self.ask_config().is_ok_and(|body| body.contains("\"Password\"")) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        panic!("no /config from {}:\n{}", self.name, self.logs());
+        wait_until(&format!("/config from {}", self.name), || {
+            self.ask_config().is_ok_and(|body| body.contains("\"Password\""))
+        });
     }
 
     fn ask_config(&self) -> io::Result<String> {
@@ -352,11 +306,15 @@ impl Container<'_> {
     /// Soon there are these events and no others: `die` with the exit codes, `kill` with the signals.
     #[track_caller]
     fn assert_events(&self, action: &str, expected: &[&str]) {
-        let end = Instant::now() + LIMIT;
-        while self.events.said(action) != expected && Instant::now() < end {
-            thread::sleep(Duration::from_millis(20));
-        }
-        assert_eq!(self.events.said(action), expected, "{}", self.logs());
+        let start = format!("{action} ");
+        let mut found = Vec::new();
+        wait_until(&format!("the events {action} {expected:?}"), || {
+            let heard = self.events.heard();
+            let of = heard.iter().filter_map(|line| line.strip_prefix(&start));
+            found = of.map(str::to_owned).collect();
+            found.len() >= expected.len()
+        });
+        assert_eq!(found, expected, "{}", self.logs());
     }
 
     fn assert_verdict(&self) {

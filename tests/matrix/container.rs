@@ -6,12 +6,12 @@ use std::io;
 use std::process::{self, Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
 
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use tempfile::TempDir;
 
 use crate::docker::{Engine, wait_until};
+use crate::listener::Listener;
 
 /// What a thread reads.
 #[derive(Clone, Default)]
@@ -177,47 +177,31 @@ impl Drop for Container<'_> {
 }
 
 /// What Docker tells of all containers from now on: signals that it was asked to send, and ends.
-pub(crate) struct Events {
-    client: Child,
-    text: Text,
-}
+pub(crate) struct Events(Listener);
 
 impl Events {
     pub(crate) fn listen(engine: &Engine) -> Self {
         let value = "{{or .Actor.Attributes.signal .Actor.Attributes.exitCode}}";
-        let format = format!("{{{{.Actor.Attributes.name}}}} {{{{.Action}}}} {value}");
-        let now = SystemTime::UNIX_EPOCH.elapsed().expect("a time after 1970");
-        let since = format!("--since={}", now.as_secs());
-        let mut client = engine.command();
-        client.args(["events", "--filter=type=container", &since, "--format", &format]);
-        client.args(["--filter=event=kill", "--filter=event=die", "--filter=event=oom"]);
-        let mut client = client.stdout(Stdio::piped()).spawn().expect("docker can be run");
-        let text = Text::default();
-        text.gather(client.stdout.take().expect("its output"));
-        Self { client, text }
+        let format = format!("--format={{{{.Actor.Attributes.name}}}} {{{{.Action}}}} {value}");
+        let filters = ["--filter=event=kill", "--filter=event=die", "--filter=event=oom"];
+        Self(Listener::new(engine, &[&[format.as_str()], &filters[..]].concat()))
     }
 
     /// Soon there are these of a container, and no others.
     #[track_caller]
     pub(crate) fn assert(&self, container: &Container<'_>, expected: &[&str]) {
-        let limit = Instant::now() + Duration::from_secs(30);
-        loop {
-            let start = format!("{} ", container.name);
-            let lines = self.text.lines();
-            let found: Vec<&str> =
-                lines.iter().filter_map(|line| line.strip_prefix(&start)).collect();
-            if found == expected {
-                return;
-            }
-            assert!(Instant::now() < limit, "events {found:?}, not {expected:?}");
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Events {
-    fn drop(&mut self) {
-        let _ = self.client.kill();
-        let _ = self.client.wait();
+        let start = format!("{} ", container.name);
+        let mut found = Vec::new();
+        wait_until(&format!("the events {expected:?} of {}", container.name), || {
+            let heard = self.0.heard();
+            found = heard
+                .iter()
+                .filter_map(|line| line.strip_prefix(&start))
+                .map(str::to_owned)
+                .collect();
+            // More than these are no reason to wait.
+            found.len() >= expected.len()
+        });
+        assert_eq!(found, expected, "the events of {}", container.name);
     }
 }

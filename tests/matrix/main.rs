@@ -8,6 +8,8 @@
 
 #[path = "../docker/mod.rs"]
 mod docker;
+#[path = "../docker/listener.rs"]
+mod listener;
 
 mod container;
 mod host;

@@ -1,8 +1,5 @@
 //! The containers of one service: who they are, how they are, and what became of them.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +8,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::docker::{Engine, rest, wait_until};
+use crate::listener::Listener;
 
 /// A platform may start many containers, on a slow machine.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -39,43 +37,22 @@ pub(crate) struct Event {
 pub(crate) struct Fleet<'e> {
     pub(crate) engine: &'e Engine,
     label: String,
-    /// What `docker events` says: the engine itself remembers no more than the latest 256.
-    listener: Child,
-    heard: Arc<Mutex<Vec<Event>>>,
-}
-
-impl Drop for Fleet<'_> {
-    fn drop(&mut self) {
-        let _ = self.listener.kill();
-        let _ = self.listener.wait();
-    }
+    events: Listener,
 }
 
 impl<'e> Fleet<'e> {
     /// Those with this label, and their events from now on.
     pub(crate) fn new(engine: &'e Engine, label: &str) -> Self {
         let label = format!("label={label}");
-        let mut listener = engine
-            .command()
-            .args(["events", "--format={{json .}}", "--filter", &label])
-            .args(["--filter=event=die", "--filter=event=kill", "--filter=event=health_status"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("docker events");
-        let lines = BufReader::new(listener.stdout.take().expect("its output")).lines();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let writer = Arc::clone(&heard);
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                writer.lock().expect("no panic").push(event(&line));
-            }
-        });
-        Self { engine, label, listener, heard }
+        let filters = ["--filter=event=die", "--filter=event=kill", "--filter=event=health_status"];
+        let wanted = [&["--format={{json .}}", "--filter", &label], &filters[..]].concat();
+        let events = Listener::new(engine, &wanted);
+        Self { engine, label, events }
     }
 
     /// Forgets the events up to now.
     pub(crate) fn look_from_here(&mut self) {
-        self.heard.lock().expect("no panic").clear();
+        self.events.heard().clear();
     }
 
     /// Those that run, by name.
@@ -134,8 +111,12 @@ impl<'e> Fleet<'e> {
 
     /// What has been heard of so far.
     pub(crate) fn events(&self, action: &str) -> Vec<Event> {
-        let heard = self.heard.lock().expect("no panic");
-        heard.iter().filter(|it| it.action == action).cloned().collect()
+        self.events
+            .heard()
+            .iter()
+            .map(|line| event(line))
+            .filter(|it| it.action == action)
+            .collect()
     }
 
     /// Soon exactly these have ended, each with its exit code, and nobody was killed.

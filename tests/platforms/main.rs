@@ -4,6 +4,8 @@
 mod docker;
 #[path = "../docker/example.rs"]
 mod example;
+#[path = "../docker/listener.rs"]
+mod listener;
 
 mod compose;
 mod fleet;

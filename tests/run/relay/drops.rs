@@ -41,53 +41,65 @@ fn drop_by_drop(mut from: impl Read, size: usize) -> (String, bool) {
     (String::from_utf8(all).expect("UTF-8"), often)
 }
 
-/// Main writes so many numbers and is gone; they come all the same.
-fn all_come(
+/// So often it is tried to read often enough.
+const TRIES: u32 = 5;
+
+/// Main writes so many numbers and is gone; they come all the same to a reader that takes so much at a time.
+fn all_come<R: Read + Send + 'static>(
     mode: Mode,
-    count: usize,
-    reader: impl Read + Send + 'static,
-    writer: OwnedFd,
-    size: usize,
+    (count, size): (usize, usize),
+    ends: impl Fn() -> (R, OwnedFd),
 ) {
-    let group = relayed(mode, "text")
-        .main("web", Shell(&format!("seq {count}")))
-        .sidecar("config-server", "exit-on=TERM:0 wait")
-        .top("grace_period: 60s")
-        .stdout(File::from(writer))
-        .arguments(&["--color=never"])
-        .start();
-    let text = thread::spawn(move || drop_by_drop(reader, size));
-    let ended = group.end();
-    ended.code(0);
-    let (text, often) = text.join().expect("the reader ends");
-    if !often {
-        // The machine was so busy that it has read nothing for a while: whoever does that may lose something.
+    for _ in 0..TRIES {
+        let (reader, writer) = ends();
+        let group = relayed(mode, "text")
+            .main("web", Shell(&format!("seq {count}")))
+            .sidecar("config-server", "exit-on=TERM:0 wait")
+            .top("grace_period: 60s")
+            .stdout(File::from(writer))
+            .arguments(&["--color=never"])
+            .start();
+        let text = thread::spawn(move || drop_by_drop(reader, size));
+        let ended = group.end();
+        ended.code(0);
+        let (text, often) = text.join().expect("the reader ends");
+        if !often {
+            // The machine was so busy that it has read nothing for a while: who does that may lose something.
+            continue;
+        }
+        ended.silent_about("was not read");
+        let text = text.replace('\r', "");
+        let lines = of_member(&text, "web");
+        assert_eq!(lines.len(), count, "{ended}");
+        assert!(lines.iter().zip(1..).all(|(line, number)| *line == number.to_string()));
         return;
     }
-    ended.silent_about("was not read");
-    let text = text.replace('\r', "");
-    let lines = of_member(&text, "web");
-    assert_eq!(lines.len(), count, "{ended}");
-    assert!(lines.iter().zip(1..).all(|(line, number)| *line == number.to_string()));
+    panic!("nobody could read often enough, {TRIES} times");
 }
 
 fn a_pipe_of_which_less_than_a_page_is_taken(mode: Mode) {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    all_come(mode, 20_000, reader, writer.into(), 1_200);
+    all_come(mode, (20_000, 1_200), || {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        (reader, writer.into())
+    });
 }
 
 fn a_socket_that_is_emptied_slowly(mode: Mode) {
-    let (reader, writer) = UnixStream::pair().expect("a pair of sockets");
-    all_come(mode, 40_000, reader, writer.into(), 4_096);
+    all_come(mode, (40_000, 4_096), || {
+        let (reader, writer) = UnixStream::pair().expect("a pair of sockets");
+        (reader, writer.into())
+    });
 }
 
 fn a_terminal_that_is_shown_slowly(mode: Mode) {
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY;
-    let master = posix_openpt(flags | OFlag::O_CLOEXEC).expect("a terminal");
-    grantpt(&master).and_then(|()| unlockpt(&master)).expect("its other side");
-    let name = ptsname_r(&master).expect("its name");
-    let slave = File::options().write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(name);
-    all_come(mode, 500, master, slave.expect("it opens").into(), 200);
+    all_come(mode, (500, 200), || {
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY;
+        let master = posix_openpt(flags | OFlag::O_CLOEXEC).expect("a terminal");
+        grantpt(&master).and_then(|()| unlockpt(&master)).expect("its other side");
+        let name = ptsname_r(&master).expect("its name");
+        let slave = File::options().write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(name);
+        (master, slave.expect("it opens").into())
+    });
 }
 
 fn an_unfinished_line_has_the_time_of_its_reading(mode: Mode) {
